@@ -1,0 +1,90 @@
+// The floors of the house: imports in packages/forelog/src point down this list, type imports included, and never in a
+// circle. Each place names what it may import besides itself; a file or folder that is not here fails the check.
+// The drawing, with what flows along each arrow, is in docs/ARCHITECTURE.md.
+
+const ground = ['errors', 'logger', 'stats', 'steps']
+const segmentsAndBelow = ['segments', 'options', 'files', 'commit', 'entries', 'format', ...ground]
+
+const floors = {
+  index: ['log-types', 'write-ahead-log', 'recovery', 'reading', ...segmentsAndBelow],
+  // Types to pass a log around by.
+  'log-types': ['write-ahead-log', 'recovery', 'reading', ...segmentsAndBelow],
+  'write-ahead-log': ['recovery', 'reading', ...segmentsAndBelow],
+
+  recovery: segmentsAndBelow,
+  reading: segmentsAndBelow,
+
+  segments: segmentsAndBelow.filter((place) => place !== 'segments'),
+
+  // Resolves what callers pass to `open`, so it knows the types of the parts, and the parts don't know it.
+  options: ['files', 'commit', 'entries', 'format', ...ground],
+
+  files: ground,
+  commit: ['entries', ...ground],
+  entries: ['format', ...ground],
+  format: ['errors'],
+
+  errors: [],
+  logger: [],
+  steps: [],
+  stats: ['errors', 'logger'],
+
+  // Public as `forelog/testing`: a disk for tests. Nothing stands on it.
+  testing: ['files', ...ground],
+}
+
+const src = '^packages/forelog/src/'
+/** A place is a file (`errors.ts`) or a folder (`format/…`). */
+const placed = (places) => `${src}(${places.join('|')})(\\.ts$|/)`
+
+export default {
+  forbidden: [
+    {
+      name: 'no-circles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'every-file-has-a-floor',
+      comment: 'Give the new file or folder its place in .dependency-cruiser.mjs and docs/ARCHITECTURE.md.',
+      severity: 'error',
+      from: { path: src, pathNot: placed(Object.keys(floors)) },
+      to: {},
+    },
+    ...Object.entries(floors).map(([place, below]) => ({
+      name: `floor-of-${place}`,
+      comment: `${place} may import ${below.join(', ') || 'nothing'}.`,
+      severity: 'error',
+      from: { path: placed([place]) },
+      to: { path: src, pathNot: placed([place, ...below]) },
+    })),
+    {
+      name: 'what-is-imported-exists',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'only-declared-dependencies',
+      comment: 'The library runs on Node.js and on its `dependencies` alone.',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'] },
+    },
+    {
+      name: 'disks-are-reached-through-files',
+      comment: 'What reads or writes goes through the FileSystem interface, so that every disk error can be played.',
+      severity: 'error',
+      from: { path: src, pathNot: `${src}files/` },
+      to: { path: '^(node:)?fs(/promises)?$' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    // Type imports are arrows too.
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'default'] },
+  },
+}

@@ -1,0 +1,46 @@
+import { fileURLToPath } from 'node:url'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { skipReporter } from './scripts/skip-reporter.ts'
+
+const rootTests = 'packages/*/test/**/*.root.test.ts'
+const packageTests = 'packages/*/test/package/**/*.test.ts'
+const build = './scripts/vitest-build.ts'
+
+// Set by `npm test` when somebody wants to count: the file for vitest's report.
+const reportFile = process.env['FORELOG_TEST_REPORT']
+const report: ['json', object][] = reportFile === undefined ? [] : [['json', { outputFile: reportFile }]]
+
+export default defineConfig({
+  resolve: {
+    // Tests read the source. What is built is tested by the package tests and the examples, in processes of their own.
+    alias: [{ find: /^forelog$/, replacement: fileURLToPath(new URL('packages/forelog/src/index.ts', import.meta.url)) }],
+  },
+  test: {
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: ['default', skipReporter, ...report],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['packages/*/test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, rootTests, packageTests],
+        },
+      },
+      { extends: true, test: { name: 'examples', include: ['examples/**/*.test.ts'], globalSetup: build } },
+      // The package as it is published.
+      { extends: true, test: { name: 'package', include: [packageTests], globalSetup: build } },
+      // What needs root, or a tool that only .ci/run installs: strace, mounts, quotas. Each says why when it skips.
+      {
+        extends: true,
+        test: {
+          name: 'root',
+          include: [rootTests],
+          globalSetup: build,
+          env: { FORELOG_ROOT_TESTS: '1' },
+        },
+      },
+    ],
+  },
+})
