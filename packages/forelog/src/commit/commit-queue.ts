@@ -1,0 +1,462 @@
+/**
+ * Group commit: what callers append while a write and its sync are under way forms the next group, which then shares one
+ * write and one sync. No timer is needed for that, and none is waited for unless the policy has a delay.
+ *
+ * This file decides when something is written, synced and acknowledged, and in which order; it knows neither the format
+ * nor files. What a group is, and what writing means, its target knows.
+ */
+import { isNoSpace, WalError } from '../errors.js'
+import { byteBounds, countBounds, HistogramCounter, msBounds } from '../stats.js'
+import { runBlocking, runPooled, type Steps } from '../steps.js'
+import { type SyncPolicy, syncsAfterMs, syncsEachGroup } from './sync-policy.js'
+
+/** What is committed: entries, encoded one behind the other. */
+export interface CommitGroup {
+  readonly firstOffset: number
+  readonly nextOffset: number
+  readonly count: number
+  readonly bytes: number
+  /** Whether what comes next belongs into another group. */
+  readonly full: boolean
+  /** Takes back what was added since `mark` gave this. */
+  rewind(mark: object): void
+  mark(): object
+}
+
+/** Where groups go. Each procedure is run alone, in the order of the calls. */
+export interface CommitTarget<G extends CommitGroup> {
+  /** Offset of the entry behind the last one that was written. */
+  readonly nextOffset: number
+  /** Last entry on stable storage. */
+  readonly durableOffset: number
+  readonly hasUnsynced: boolean
+  /** Whether `markDurable` has something to say. */
+  readonly hasUnvouched: boolean
+  /** @param before the group in front of the new one, when that is not written yet */
+  newGroup(firstOffset: number, before: G | undefined): G
+  /** Hands the group to the operating system, whole; `ERR_WAL_NO_SPACE` means that nothing of it is left. */
+  write(group: G): Steps<void>
+  /** Puts all that was written before the call on stable storage. */
+  sync(): Steps<void>
+  /** Tells readers what is durable; without a sync, and quick enough to block. */
+  markDurable(): Steps<void>
+  /** Is told when a group is written, so that it may use its buffer again. */
+  recycle(group: G): void
+}
+
+export interface CommitOptions {
+  readonly policy: SyncPolicy
+  readonly maxPendingBytes: number
+  /** Told once, with the error that ended the log. */
+  readonly onFailure: (error: WalError) => void
+}
+
+interface Waiter {
+  readonly first: number
+  readonly last: number
+  /** Whether the caller wants both. */
+  readonly batch: boolean
+  readonly resolve: (value: never) => void
+  readonly reject: (error: WalError) => void
+}
+
+/** A group and those who wait for it; without a group, a sync. */
+interface Ticket<G> {
+  group: G | undefined
+  readonly waiters: Waiter[]
+  readonly syncWaiters: { readonly resolve: (offset: number) => void; readonly reject: (error: WalError) => void }[]
+  readonly sinceMs: number
+  /** A sync that nobody waits for: the interval's. */
+  syncs: boolean
+}
+
+interface Operation {
+  readonly run: () => Promise<void>
+  readonly reject: (error: WalError) => void
+}
+
+/** How long a log is idle before it says what is durable. */
+const idleMs = 5
+
+export class CommitQueue<G extends CommitGroup> {
+  readonly #target: CommitTarget<G>
+  readonly #options: CommitOptions
+  readonly #queue: (Ticket<G> | Operation)[] = []
+  /** The ticket that appends still join: the last one of the queue, or none. */
+  #open: Ticket<G> | undefined
+  #running = false
+  #encoding = false
+  /** Offset of the next entry to be encoded. */
+  #nextOffset: number
+  #lastOffset: number
+  /** Promises of callers that have not settled. */
+  #unsettled = 0
+  #pendingBytes = 0
+  /** Those who wait for the loop to end. */
+  #idleWaiters: (() => void)[] = []
+  /** The newest group that was encoded and is not written yet. */
+  #newestGroup: G | undefined
+  /** An append was refused for lack of room: so is every one behind it, until half is written. */
+  #refusing = false
+  #failure: WalError | undefined
+  #intervalTimer: NodeJS.Timeout | undefined
+  #idleTimer: NodeJS.Timeout | undefined
+  #activeAtMs = 0
+  #hurry: (() => void) | undefined
+
+  #appends = 0
+  #appendedBytes = 0
+  readonly #refused = { backpressure: 0, noSpace: 0, encode: 0 }
+  readonly #entriesPerGroup = new HistogramCounter(countBounds)
+  readonly #bytesPerGroup = new HistogramCounter(byteBounds)
+  readonly #syncMs = new HistogramCounter(msBounds)
+
+  constructor(target: CommitTarget<G>, options: CommitOptions) {
+    this.#target = target
+    this.#options = options
+    this.#nextOffset = target.nextOffset
+    this.#lastOffset = target.nextOffset - 1
+  }
+
+  /** Newest entry that was acknowledged. */
+  get lastOffset(): number {
+    return this.#lastOffset
+  }
+
+  get durableOffset(): number {
+    return Math.min(this.#target.durableOffset, this.#lastOffset)
+  }
+
+  /** Adds what `encode` adds to the group that it is given, and waits until that is committed; its first offset. */
+  append(encode: (group: G) => void): Promise<number> {
+    return this.#enqueue(encode, false)
+  }
+
+  /** The same for several entries, which stay in one group. */
+  appendBatch(encode: (group: G) => void): Promise<{ readonly first: number; readonly last: number }> {
+    return this.#enqueue(encode, true)
+  }
+
+  /** Adds and commits on this thread; the offset. */
+  appendBlocking(encode: (group: G) => void): number {
+    if (this.#unsettled > 0) {
+      throw new WalError('ERR_WAL_BUSY', 'appendSync was called while a promise of this log has not settled: await that first, or use append')
+    }
+    const { ticket, first } = this.#encode(encode)
+    // Nobody else is to join it, and the loop must not find it: it is committed before anything else can happen.
+    this.#close(ticket)
+    this.#queue.splice(this.#queue.indexOf(ticket), 1)
+    try {
+      runBlocking(this.#commit(ticket))
+    } catch (error) {
+      this.#refuse(ticket, error)
+      throw error
+    }
+    this.#acknowledge(ticket)
+    this.#rest()
+    return first
+  }
+
+  /** Syncs what was appended before the call; the durable offset. */
+  sync(): Promise<number> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const ticket = this.#openTicket()
+    this.#unsettled++
+    const promise = new Promise<number>((resolve, reject) => ticket.syncWaiters.push({ resolve, reject }))
+    this.#hurry?.()
+    this.#wake()
+    return promise
+  }
+
+  /** Runs something alone, behind all that was called before it and in front of all that is called after it. */
+  operate<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#open !== undefined) this.#close(this.#open)
+    this.#unsettled++
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({
+        // What it throws is the caller's to judge: see `fail`.
+        run: () => run().then(resolve, reject),
+        reject,
+      })
+      this.#hurry?.()
+      this.#wake()
+    })
+  }
+
+  /** Ends the log: all that is under way and all that waits is rejected. */
+  fail(error: WalError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.stop()
+    for (const work of this.#queue.splice(0)) {
+      if ('run' in work) {
+        this.#unsettled--
+        work.reject(error)
+      } else this.#reject(work, error)
+    }
+    this.#open = undefined
+    this.#newestGroup = undefined
+    this.#pendingBytes = 0
+    this.#options.onFailure(error)
+  }
+
+  /** Resolves when nothing is under way: after a failure too. */
+  async whenIdle(): Promise<void> {
+    if (this.#running) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  /** Stops the timers: nothing is appended any more. */
+  stop(): void {
+    clearTimeout(this.#intervalTimer)
+    clearTimeout(this.#idleTimer)
+    this.#intervalTimer = undefined
+    this.#idleTimer = undefined
+    this.#hurry?.()
+  }
+
+  stats(): {
+    appends: number
+    appendedBytes: number
+    groups: number
+    syncs: number
+    pendingBytes: number
+    pendingEntries: number
+    refused: { backpressure: number; noSpace: number; encode: number }
+    entriesPerGroup: ReturnType<HistogramCounter['snapshot']>
+    bytesPerGroup: ReturnType<HistogramCounter['snapshot']>
+    syncMs: ReturnType<HistogramCounter['snapshot']>
+  } {
+    const entriesPerGroup = this.#entriesPerGroup.snapshot()
+    const syncMs = this.#syncMs.snapshot()
+    return {
+      appends: this.#appends,
+      appendedBytes: this.#appendedBytes,
+      groups: entriesPerGroup.count,
+      syncs: syncMs.count,
+      pendingBytes: this.#pendingBytes,
+      pendingEntries: this.#nextOffset - this.#target.nextOffset,
+      refused: { ...this.#refused },
+      entriesPerGroup,
+      bytesPerGroup: this.#bytesPerGroup.snapshot(),
+      syncMs,
+    }
+  }
+
+  #enqueue<T>(encode: (group: G) => void, batch: boolean): Promise<T> {
+    let ticket: Ticket<G>
+    let first: number
+    try {
+      ;({ ticket, first } = this.#encode(encode))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#unsettled++
+    const last = this.#nextOffset - 1
+    return new Promise<T>((resolve, reject) => {
+      ticket.waiters.push({ first, last, batch, resolve: resolve, reject })
+      if (ticket.group?.full === true) this.#hurry?.()
+      this.#wake()
+    })
+  }
+
+  /** Lets a caller encode into the open group; what fails leaves no trace in it. */
+  #encode(encode: (group: G) => void): { ticket: Ticket<G>; first: number } {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#encoding) throw new WalError('ERR_WAL_BUSY', 'an entry called append while it was being encoded: append it afterwards')
+    if (this.#refusing) this.#refuseForLackOfRoom()
+    const ticket = this.#openTicket()
+    const group = (ticket.group ??= this.#target.newGroup(this.#nextOffset, this.#newestGroup))
+    const mark = group.mark()
+    const bytesBefore = group.bytes
+    const first = group.nextOffset
+    this.#encoding = true
+    try {
+      encode(group)
+    } catch (error) {
+      group.rewind(mark)
+      this.#refused.encode++
+      throw error
+    } finally {
+      this.#encoding = false
+    }
+    const bytes = group.bytes - bytesBefore
+    // Alone, one that is larger than the limit is taken: it could never be written otherwise.
+    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#options.maxPendingBytes) {
+      group.rewind(mark)
+      this.#refusing = true
+      this.#refuseForLackOfRoom()
+    }
+    this.#pendingBytes += bytes
+    this.#nextOffset = group.nextOffset
+    this.#newestGroup = group
+    return { ticket, first }
+  }
+
+  #refuseForLackOfRoom(): never {
+    this.#refused.backpressure++
+    throw new WalError(
+      'ERR_WAL_BACKPRESSURE',
+      `${this.#pendingBytes} bytes wait to be written, and maxPendingBytes is ${this.#options.maxPendingBytes}: wait for an earlier append before the next one`,
+      { bytes: this.#pendingBytes },
+    )
+  }
+
+  /** The ticket that may still be joined, or a new one at the end of the queue. */
+  #openTicket(): Ticket<G> {
+    if (this.#open !== undefined && this.#open.group?.full !== true) return this.#open
+    const ticket: Ticket<G> = { group: undefined, waiters: [], syncWaiters: [], sinceMs: performance.now(), syncs: false }
+    this.#queue.push(ticket)
+    this.#open = ticket
+    return ticket
+  }
+
+  #close(ticket: Ticket<G>): void {
+    if (this.#open === ticket) this.#open = undefined
+  }
+
+  /** Begins to work off the queue, behind the code that runs now: what that appends goes together. */
+  #wake(): void {
+    if (this.#running) return
+    this.#running = true
+    queueMicrotask(() => void this.#workOff())
+  }
+
+  /** The commit loop. */
+  async #workOff(): Promise<void> {
+    for (let work = this.#queue[0]; work !== undefined; work = this.#queue[0]) {
+      if ('run' in work) {
+        this.#queue.shift()
+        await work.run()
+        this.#unsettled--
+        continue
+      }
+      if (this.#options.policy.delayMs > 0) await this.#waitForMore(work)
+      if (this.#queue[0] !== work) continue
+      // From here on nothing joins this group: later appends form the next one.
+      this.#queue.shift()
+      this.#close(work)
+      try {
+        await runPooled(this.#commit(work))
+      } catch (error) {
+        this.#refuse(work, error)
+        continue
+      }
+      this.#acknowledge(work)
+    }
+    this.#running = false
+    for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    this.#rest()
+  }
+
+  /** One group: one write, one sync. Whoever is acknowledged afterwards is acknowledged for what this has done. */
+  *#commit(ticket: Ticket<G>): Steps<void> {
+    const { group } = ticket
+    if (group !== undefined && group.count > 0) {
+      yield* this.#target.write(group)
+      this.#written(group)
+    }
+    if (syncsEachGroup(this.#options.policy) || ticket.syncs || ticket.syncWaiters.length > 0) yield* this.#sync()
+  }
+
+  #written(group: G): void {
+    this.#pendingBytes -= group.bytes
+    if (this.#pendingBytes * 2 <= this.#options.maxPendingBytes) this.#refusing = false
+    if (this.#newestGroup === group) this.#newestGroup = undefined
+    this.#entriesPerGroup.add(group.count)
+    this.#bytesPerGroup.add(group.bytes)
+    this.#appends += group.count
+    this.#appendedBytes += group.bytes
+    this.#target.recycle(group)
+  }
+
+  *#sync(): Steps<void> {
+    if (!this.#target.hasUnsynced) return
+    const beganMs = performance.now()
+    yield* this.#target.sync()
+    this.#syncMs.add(performance.now() - beganMs)
+  }
+
+  #acknowledge(ticket: Ticket<G>): void {
+    // Only what `#commit` took to its end comes here: written, and synced where the policy or a caller wants that.
+    const { group } = ticket
+    if (group !== undefined) this.#lastOffset = Math.max(this.#lastOffset, group.nextOffset - 1)
+    this.#unsettled -= ticket.waiters.length + ticket.syncWaiters.length
+    for (const { resolve, first, last, batch } of ticket.waiters) (resolve as (value: unknown) => void)(batch ? { first, last } : first)
+    for (const { resolve } of ticket.syncWaiters) resolve(this.durableOffset)
+    this.#activeAtMs = performance.now()
+    const afterMs = syncsAfterMs(this.#options.policy)
+    if (afterMs !== undefined && this.#target.hasUnsynced) this.#syncLater(afterMs)
+  }
+
+  /** A ticket could not be committed. */
+  #refuse(ticket: Ticket<G>, error: unknown): void {
+    if (!(error instanceof WalError) || !isNoSpace(error)) {
+      const failure =
+        error instanceof WalError ? error : new WalError('ERR_WAL_WRITE_FAILED', `writing failed: ${String(error)}: close the log and open it again`, { cause: error })
+      this.#reject(ticket, failure)
+      this.fail(failure)
+      return
+    }
+    // The group was undone on disk. What waits behind it has offsets that follow its own, so all of it goes too, and what is
+    // stored stays a prefix of the calls.
+    const tickets = this.#queue.filter((work): work is Ticket<G> => !('run' in work))
+    const operations = this.#queue.filter((work) => 'run' in work)
+    this.#queue.splice(0, this.#queue.length, ...operations)
+    this.#open = undefined
+    this.#newestGroup = undefined
+    this.#pendingBytes = 0
+    this.#refusing = false
+    this.#nextOffset = this.#target.nextOffset
+    for (const refused of [ticket, ...tickets]) {
+      this.#refused.noSpace += refused.waiters.length
+      this.#reject(refused, error)
+    }
+  }
+
+  #reject(ticket: Ticket<G>, error: WalError): void {
+    this.#unsettled -= ticket.waiters.length + ticket.syncWaiters.length
+    for (const { reject } of ticket.waiters) reject(error)
+    for (const { reject } of ticket.syncWaiters) reject(error)
+  }
+
+  /** Waits out the delay of the policy, but not for what is full or asked for. The append that waits keeps the process alive. */
+  #waitForMore(ticket: Ticket<G>): Promise<void> | undefined {
+    const remainingMs = ticket.sinceMs + this.#options.policy.delayMs - performance.now()
+    const wanted = ticket.syncWaiters.length > 0 || ticket.syncs || ticket.group?.full === true || this.#queue.length > 1
+    if (remainingMs <= 0 || wanted) return undefined
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#hurry?.(), remainingMs)
+      this.#hurry = () => {
+        clearTimeout(timer)
+        this.#hurry = undefined
+        resolve()
+      }
+    })
+  }
+
+  /** Unsynced data keeps the process alive until it is synced: the timer is not unref'd. */
+  #syncLater(afterMs: number): void {
+    this.#intervalTimer ??= setTimeout(() => {
+      this.#intervalTimer = undefined
+      this.#openTicket().syncs = true
+      this.#wake()
+    }, afterMs)
+  }
+
+  /** Nothing is to do: if that stays so, readers are told what is durable. One timer serves any number of spells. */
+  #rest(): void {
+    if (this.#idleTimer !== undefined || this.#failure !== undefined || !this.#target.hasUnvouched) return
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined
+      if (this.#running || performance.now() - this.#activeAtMs < idleMs) return this.#rest()
+      try {
+        runBlocking(this.#target.markDurable())
+      } catch (error) {
+        this.fail(error as WalError)
+      }
+    }, idleMs)
+    // The mark is a courtesy to readers: no process is kept alive for it.
+    this.#idleTimer.unref()
+  }
+}

@@ -1,0 +1,257 @@
+import { chmodSync, close, constants, existsSync, open } from 'node:fs'
+import { open as openHandle, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { type LockHolder, reasonOf, systemCode, WalError } from '../errors.js'
+import type { FileLock } from './file-system.js'
+
+/*
+ * The one writer of a log is the one who holds a kernel lock on `<directory>/lock`. The kernel frees it when its holder
+ * dies, however that happens, so nobody ever has to judge whether a lock is stale, and no process id is compared.
+ *
+ *   lock        always empty; only ever locked. Never unlinked: who had it open before the unlink and who makes it
+ *               anew would lock two different files, and both would go on.
+ *   lock.json   who holds it, for the message of whoever is refused. Says nothing about whether it is held. It is a
+ *               file of its own because SQLite (below) takes `lock` for a database, and an empty file is one; and
+ *               because Windows lets nobody read what another has locked.
+ *
+ * Three ways to take it; the first that this machine has is used. All lock the same file, and each refuses a second
+ * holder in the same process, in a worker thread, and in any other process of the machine, whatever its container.
+ *
+ *   1. fs-native-extensions: an open file description lock on Linux (F_OFD_SETLK, fcntl_locking(2)), flock(2) on
+ *      macOS, LockFileEx on Windows. Such a lock belongs to the descriptor.
+ *   2. The same binary, loaded by its path. On Alpine the package looks for a build for musl, which it doesn't ship;
+ *      but the one for glibc needs nothing of libc that musl hasn't.
+ *   3. node:sqlite (in Node from 22.13 on): an exclusive transaction on the empty file; nothing is ever written. On
+ *      Unix SQLite takes POSIX locks, which conflict with those of 1 and 2 (they cover the whole file, SQLite's lie at
+ *      2^30) and which SQLite itself keeps apart within a process. They have one weakness: a process that opens and
+ *      closes the file by another way drops them (https://sqlite.org/howtocorrupt.html, 2.2). So `lock` is never
+ *      opened with node:fs where this way is used, and an application that copies a log's directory from within the
+ *      process must leave that file out.
+ */
+
+/** Takes the lock of a file, or returns undefined when anybody holds it. What it returns frees it. */
+export type LockMethod = (path: string, mode: number) => Promise<(() => Promise<void>) | undefined>
+
+/** The ways to take a lock, best first; each throws when this machine hasn't got it. */
+export const lockMethods: { addon: () => LockMethod; prebuilt: () => LockMethod; sqlite: () => LockMethod } = {
+  addon() {
+    const { tryLock } = load('fs-native-extensions') as { tryLock: (fd: number) => boolean }
+    return lockDescriptor(tryLock)
+  },
+
+  prebuilt() {
+    const path = `fs-native-extensions/prebuilds/${process.platform}-${process.arch}/fs-native-extensions.node`
+    const binding = load(path) as { tryLock: (fd: number, offset: number, length: number, exclusive: boolean) => void }
+    return lockDescriptor((fd) => {
+      try {
+        binding.tryLock(fd, 0, 0, true) // from 0, without end: the whole file
+        return true
+      } catch (error) {
+        if (systemCode(error) === 'EAGAIN') return false
+        throw error
+      }
+    })
+  },
+
+  sqlite() {
+    const { DatabaseSync } = load('node:sqlite') as { DatabaseSync: new (path: string) => Database }
+    return lockDatabase(DatabaseSync)
+  },
+}
+
+/**
+ * Takes the lock of `path`, or refuses at once.
+ *
+ * @param mode permission bits of the files that it makes
+ * @throws WalError `ERR_WAL_LOCKED` with the `holder`, as far as it is known, when anybody has it, this process
+ *   included; `ERR_WAL_OPTION` with option `fileSystem` where no such lock can be had; `ERR_WAL_NO_SPACE` or
+ *   `ERR_WAL_WRITE_FAILED` when the file can't be made or opened.
+ */
+export async function lockFile(path: string, mode: number, method: LockMethod = findMethod(path)): Promise<FileLock> {
+  const free = await method(path, mode)
+  if (free === undefined) throw lockedError(path, await readHolder(path))
+  await writeHolder(path, mode)
+  let released: Promise<void> | undefined
+  const release = async (): Promise<void> => {
+    // While the lock is still held: afterwards it would be the next holder's.
+    await rm(holderPath(path), { force: true }).catch(() => undefined)
+    await free()
+  }
+  return { release: () => (released ??= release()) }
+}
+
+// Here and not at the top: importing the library must work where the binary can't be loaded.
+function load(specifier: string): unknown {
+  return createRequire(import.meta.url)(specifier)
+}
+
+function findMethod(path: string): LockMethod {
+  const errors: unknown[] = []
+  for (const method of [lockMethods.addon, lockMethods.prebuilt, lockMethods.sqlite]) {
+    try {
+      return method()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  const reasons = errors.map((error) => reasonOf(error).split('\n', 1)[0]).join('; ')
+  throw new WalError(
+    'ERR_WAL_OPTION',
+    `No lock can be taken for ${path}: neither the native lock nor node:sqlite can be loaded on ` +
+      `${process.platform}-${process.arch}, Node ${process.versions.node} (${reasons}). Without a lock two writers ` +
+      'would destroy the log. Use Node 22.13 or newer, or a platform that fs-native-extensions has a build for, or ' +
+      'give a `fileSystem` with a `lock` of its own.',
+    { option: 'fileSystem', path, cause: new AggregateError(errors) },
+  )
+}
+
+const openDescriptor = promisify(open)
+const closeDescriptor = promisify(close)
+
+/** Locks by a call on an open descriptor, which says whether it got the lock, or throws. */
+export function lockDescriptor(tryLock: (fd: number) => boolean): LockMethod {
+  return async (path, mode) => {
+    let fd: number
+    try {
+      // Not truncated: the file may be somebody's who holds it. A bare descriptor: a FileHandle that is collected
+      // would close it, and free the lock.
+      fd = await openDescriptor(path, constants.O_RDWR | constants.O_CREAT, mode)
+    } catch (error) {
+      throw openError(path, error)
+    }
+    let taken = false
+    try {
+      taken = tryLock(fd)
+    } catch (error) {
+      throw unavailableError(path, error)
+    } finally {
+      if (!taken) await closeDescriptor(fd).catch(() => undefined)
+    }
+    return taken ? () => closeDescriptor(fd) : undefined
+  }
+}
+
+interface Database {
+  exec(sql: string): void
+  close(): void
+}
+
+// SQLite's result codes (https://sqlite.org/rescode.html); the low byte is the primary one.
+const sqliteBusy = 5
+const sqliteReadOnly = 8
+const sqliteFull = 13
+const sqliteCantOpen = 14
+
+// A database that is collected is closed, and its lock gone: a lock must not end because nobody looks at it.
+const heldDatabases = new Set<Database>()
+
+function lockDatabase(DatabaseSync: new (path: string) => Database): LockMethod {
+  return async (path, mode) => {
+    const isNew = !existsSync(path)
+    let database: Database | undefined
+    try {
+      database = new DatabaseSync(resolve(path))
+      // The journal in memory: there is nothing to roll back, and no further file shall appear.
+      database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    } catch (error) {
+      database?.close()
+      const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff
+      if (code === sqliteBusy) return undefined
+      if (code === sqliteCantOpen || code === sqliteReadOnly || code === sqliteFull) throw openError(path, error)
+      throw unavailableError(path, error)
+    }
+    const held = database
+    heldDatabases.add(held)
+    if (isNew) setMode(path, mode)
+    return async () => {
+      heldDatabases.delete(held)
+      held.close()
+    }
+  }
+}
+
+// SQLite made the file with bits of its own. By name, for chmod(2) opens nothing. Held is held, whatever it says.
+function setMode(path: string, mode: number): void {
+  try {
+    chmodSync(path, mode)
+  } catch {
+    // somebody else made it in the same moment, so it is theirs
+  }
+}
+
+function holderPath(path: string): string {
+  return `${path}.json`
+}
+
+// For people's eyes only, so a full disk or a file of another user must not keep the log from opening.
+async function writeHolder(path: string, mode: number): Promise<void> {
+  const holder: LockHolder = { pid: process.pid, hostname: hostname(), since: new Date().toISOString() }
+  await writeFile(holderPath(path), `${JSON.stringify(holder)}\n`, { mode }).catch(() => undefined)
+}
+
+const maxHolderBytes = 4096
+
+/** Who says to hold the lock; what can't be made sense of is left out. */
+async function readHolder(path: string): Promise<LockHolder> {
+  try {
+    const file = await openHandle(holderPath(path), 'r')
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(maxHolderBytes), 0, maxHolderBytes, 0)
+      return holderFrom(JSON.parse(buffer.toString('utf8', 0, bytesRead)))
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return {}
+  }
+}
+
+function holderFrom(value: unknown): LockHolder {
+  const { pid, hostname: host, since } = (value ?? {}) as Record<string, unknown>
+  return {
+    ...(typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0 && { pid }),
+    ...(typeof host === 'string' && /^[\w.-]{1,255}$/.test(host) && { hostname: host }),
+    ...(typeof since === 'string' && /^[\d:TZ.+-]{10,40}$/.test(since) && { since }),
+  }
+}
+
+function lockedError(path: string, holder: LockHolder): WalError {
+  const { pid, hostname: host, since } = holder
+  const isOurs = pid === process.pid && host === hostname()
+  const who =
+    pid === undefined
+      ? 'somebody holds its lock (who, is not known)'
+      : `process ${pid}${isOurs ? ', this one,' : ''}${host === undefined ? '' : ` on ${host}`} holds its lock` +
+        (since === undefined ? '' : ` since ${since}`)
+  return new WalError(
+    'ERR_WAL_LOCKED',
+    `The log is in use: ${who} (${path}). A log has one writer at a time: close it there, or end that process; the ` +
+      'lock ends with it. Deleting the lock file frees nothing and lets two writers destroy the log.',
+    { path, holder },
+  )
+}
+
+function unavailableError(path: string, cause: unknown): WalError {
+  return new WalError(
+    'ERR_WAL_OPTION',
+    `No lock can be taken on ${path}: ${reasonOf(cause)}. Without a lock two writers would destroy the log. Put it on ` +
+      'a local file system that has locks, or give a `fileSystem` with a `lock` of its own.',
+    { option: 'fileSystem', path, cause },
+  )
+}
+
+function openError(path: string, cause: unknown): WalError {
+  const code = systemCode(cause)
+  const isNoSpace = code === 'ENOSPC' || code === 'EDQUOT'
+  return new WalError(
+    isNoSpace ? 'ERR_WAL_NO_SPACE' : 'ERR_WAL_WRITE_FAILED',
+    `Can't open the lock file ${path}: ${reasonOf(cause)}. ` +
+      (isNoSpace
+        ? 'Free space on its file system, then open the log again.'
+        : 'This process must be able to write in that directory, and to that file.'),
+    { path, cause },
+  )
+}

@@ -1,0 +1,247 @@
+import fs from 'node:fs'
+import { lockFile } from './directory-lock.js'
+import type { FileLock, FileSystem, OpenFile, OpenFileOptions } from './file-system.js'
+
+/**
+ * The file system of the machine, on the plain descriptors of node:fs.
+ *
+ * Descriptors, not FileHandles: a FileHandle is closed by the garbage collector when the last reference goes, with a
+ * warning, and costs more per call.
+ *
+ * What libuv (src/unix/fs.c), which makes the calls, does on its own:
+ *
+ * - every open has O_CLOEXEC, so a child process inherits neither files nor the lock;
+ * - all calls but read and close are repeated after EINTR; read is repeated here; a close that was interrupted counts as
+ *   done, as it should (close(2): the descriptor is gone, a second close could hit another file);
+ * - on macOS, where fsync(2) leaves the bytes in the drive's cache, fsync and fdatasync are both
+ *   `fcntl(F_FULLFSYNC)`; where a file system refuses that, F_BARRIERFSYNC, then plain fsync.
+ *
+ * On Windows a directory can't be opened for a sync and there is no call to make a name durable: `syncDirectory` does
+ * nothing there, and how soon names are durable is the file system's own affair.
+ */
+export const nodeFileSystem: FileSystem = {
+  list: (directory) => new Promise((resolve, reject) => fs.readdir(directory, settle(resolve, reject))),
+  listSync: (directory) => fs.readdirSync(directory),
+
+  makeDirectory: (directory, mode) =>
+    new Promise((resolve, reject) => {
+      fs.mkdir(directory, { recursive: true, mode }, (error) => (error === null ? resolve() : reject(error)))
+    }),
+  makeDirectorySync: (directory, mode) => {
+    fs.mkdirSync(directory, { recursive: true, mode })
+  },
+
+  syncDirectory,
+  syncDirectorySync,
+
+  rename: (from, to) => new Promise((resolve, reject) => fs.rename(from, to, settleVoid(resolve, reject))),
+  renameSync: (from, to) => fs.renameSync(from, to),
+
+  remove: (path) => new Promise((resolve, reject) => fs.unlink(path, settleVoid(resolve, reject))),
+  removeSync: (path) => fs.unlinkSync(path),
+
+  open: async (path, options) => new NodeFile(await open(path, flagsOf(options), options.mode), needsSyncAfterWrite(options)),
+  openSync: (path, options) =>
+    new NodeFile(fs.openSync(path, flagsOf(options), options.mode), needsSyncAfterWrite(options)),
+
+  lock: (path, mode): Promise<FileLock> => lockFile(path, mode),
+}
+
+// Absent on Windows, whatever the types say.
+const { O_DSYNC, O_DIRECTORY } = fs.constants as { O_DSYNC?: number; O_DIRECTORY?: number }
+
+// macOS has O_DSYNC, but such a write stops at the drive's cache, like its fsync(2): it isn't used there.
+const writeThroughFlag = process.platform === 'darwin' ? undefined : O_DSYNC
+
+// Never O_APPEND: Linux then ignores the position of a write (pwrite(2), BUGS).
+const accessFlags = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+} as const
+
+function flagsOf({ access, writeThrough }: OpenFileOptions): number {
+  return accessFlags[access] | (writeThrough === true ? (writeThroughFlag ?? 0) : 0)
+}
+
+function needsSyncAfterWrite({ writeThrough }: OpenFileOptions): boolean {
+  return writeThrough === true && writeThroughFlag === undefined
+}
+
+// IOV_MAX of Linux, macOS and the BSDs; what is left over is a short write, and the caller goes on.
+const maxPieces = 1024
+
+// node:fs takes lengths as 32-bit integers; Linux itself moves at most 0x7ffff000 bytes in a call (write(2)).
+const maxCallBytes = 0x4000_0000
+
+class NodeFile implements OpenFile {
+  // -1 once closed: the number may soon belong to another file, and a late write must not go there.
+  #fd: number
+  readonly #syncAfterWrite: boolean
+
+  constructor(fd: number, syncAfterWrite: boolean) {
+    this.#fd = fd
+    this.#syncAfterWrite = syncAfterWrite
+  }
+
+  read(target: Uint8Array, position: number): Promise<number> {
+    const fd = this.#fd
+    const length = Math.min(target.byteLength, maxCallBytes)
+    return new Promise((resolve, reject) => {
+      const attempt = (): void =>
+        fs.read(fd, target, 0, length, position, (error, bytes) => {
+          if (error === null) resolve(bytes)
+          else if (isInterrupted(error)) attempt()
+          else reject(error)
+        })
+      attempt()
+    })
+  }
+
+  readSync(target: Uint8Array, position: number): number {
+    const length = Math.min(target.byteLength, maxCallBytes)
+    for (;;) {
+      try {
+        return fs.readSync(this.#fd, target, 0, length, position)
+      } catch (error) {
+        if (!isInterrupted(error)) throw error
+      }
+    }
+  }
+
+  write(pieces: readonly Uint8Array[], position: number): Promise<number> {
+    const written = this.#write(pieces, position)
+    return this.#syncAfterWrite ? written.then((bytes) => this.dataSync().then(() => bytes)) : written
+  }
+
+  writeSync(pieces: readonly Uint8Array[], position: number): number {
+    const [first] = pieces
+    if (first === undefined) return 0
+    for (;;) {
+      try {
+        const bytes =
+          pieces.length === 1
+            ? fs.writeSync(this.#fd, first, 0, Math.min(first.byteLength, maxCallBytes), position)
+            : fs.writevSync(this.#fd, pieces.slice(0, maxPieces), position)
+        if (this.#syncAfterWrite) this.dataSyncSync()
+        return bytes
+      } catch (error) {
+        if (!isInterrupted(error)) throw error
+      }
+    }
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return new Promise((resolve, reject) => fs.ftruncate(this.#fd, bytes, settleVoid(resolve, reject)))
+  }
+
+  truncateSync(bytes: number): void {
+    fs.ftruncateSync(this.#fd, bytes)
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => fs.fsync(this.#fd, settleVoid(resolve, reject)))
+  }
+
+  syncSync(): void {
+    fs.fsyncSync(this.#fd)
+  }
+
+  dataSync(): Promise<void> {
+    return new Promise((resolve, reject) => fs.fdatasync(this.#fd, settleVoid(resolve, reject)))
+  }
+
+  dataSyncSync(): void {
+    fs.fdatasyncSync(this.#fd)
+  }
+
+  size(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      fs.fstat(this.#fd, (error, stats) => (error === null ? resolve(stats.size) : reject(error))),
+    )
+  }
+
+  sizeSync(): number {
+    return fs.fstatSync(this.#fd).size
+  }
+
+  close(): Promise<void> {
+    const fd = this.#fd
+    this.#fd = -1
+    return close(fd)
+  }
+
+  closeSync(): void {
+    const fd = this.#fd
+    this.#fd = -1
+    fs.closeSync(fd)
+  }
+
+  #write(pieces: readonly Uint8Array[], position: number): Promise<number> {
+    const [first] = pieces
+    if (first === undefined) return Promise.resolve(0)
+    const fd = this.#fd
+    return new Promise((resolve, reject) => {
+      const done = (error: NodeJS.ErrnoException | null, bytes: number): void => {
+        if (error === null) resolve(bytes)
+        else if (isInterrupted(error)) attempt()
+        else reject(error)
+      }
+      const attempt = (): void => {
+        if (pieces.length === 1) fs.write(fd, first, 0, Math.min(first.byteLength, maxCallBytes), position, done)
+        else fs.writev(fd, pieces.slice(0, maxPieces), position, done)
+      }
+      attempt()
+    })
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const fd = await open(directory, fs.constants.O_RDONLY | (O_DIRECTORY ?? 0))
+  try {
+    await new Promise<void>((resolve, reject) => fs.fsync(fd, settleVoid(resolve, reject)))
+  } catch (error) {
+    await close(fd).catch(() => undefined) // the failed sync is what the caller must hear of
+    throw error
+  }
+  await close(fd)
+}
+
+function syncDirectorySync(directory: string): void {
+  if (process.platform === 'win32') return
+  const fd = fs.openSync(directory, fs.constants.O_RDONLY | (O_DIRECTORY ?? 0))
+  try {
+    fs.fsyncSync(fd)
+  } catch (error) {
+    try {
+      fs.closeSync(fd)
+    } catch {
+      // the failed sync is what the caller must hear of
+    }
+    throw error
+  }
+  fs.closeSync(fd)
+}
+
+function open(path: string, flags: number, mode?: number): Promise<number> {
+  return new Promise((resolve, reject) => fs.open(path, flags, mode, settle(resolve, reject)))
+}
+
+function close(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fs.close(fd, settleVoid(resolve, reject)))
+}
+
+type Failure = NodeJS.ErrnoException | null | undefined
+
+function settle<T>(resolve: (value: T) => void, reject: (error: unknown) => void): (error: Failure, value: T) => void {
+  return (error, value) => (error ? reject(error) : resolve(value))
+}
+
+function settleVoid(resolve: () => void, reject: (error: unknown) => void): (error?: Failure) => void {
+  return (error) => (error ? reject(error) : resolve())
+}
+
+function isInterrupted(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EINTR'
+}

@@ -1,0 +1,111 @@
+/**
+ * Encodes entries into the body of the next group: payloads go straight into the buffer that is written from.
+ */
+import { crc32 } from './checksum.js'
+import { recordHeaderBytes, writeRecordHeader } from './record.js'
+
+/** Where a builder stood: what failed halfway is taken back to it. */
+export interface BuilderMark {
+  readonly bytes: number
+  readonly count: number
+  readonly headersCrc: number
+}
+
+const firstBufferBytes = 16 * 1024
+/** Room that an entry is offered at least, so that small ones are encoded in one go. */
+const leastRoomBytes = 1024
+
+export class GroupBuilder {
+  readonly firstOffset: number
+  /** Format 1: where in its segment it will stand. */
+  readonly startsAt: number
+  readonly lengths: number[] = []
+  /** Body bytes from which on nothing more is added, so that a group stays of a size that can be held in memory. */
+  readonly #limitBytes: number
+  #buffer: Uint8Array
+  #bytes = 0
+  #headersCrc = 0
+
+  constructor(firstOffset: number, limitBytes: number, startsAt = 0, buffer?: Uint8Array) {
+    this.firstOffset = firstOffset
+    this.startsAt = startsAt
+    this.#limitBytes = limitBytes
+    this.#buffer = buffer ?? new Uint8Array(firstBufferBytes)
+  }
+
+  /** Bytes of the body so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get count(): number {
+    return this.lengths.length
+  }
+
+  /** Whether what comes next belongs into another group. */
+  get full(): boolean {
+    return this.#bytes >= this.#limitBytes
+  }
+
+  get headersCrc(): number {
+    return this.#headersCrc
+  }
+
+  get nextOffset(): number {
+    return this.firstOffset + this.lengths.length
+  }
+
+  get body(): Uint8Array {
+    return this.#buffer.subarray(0, this.#bytes)
+  }
+
+  /** Takes the builder's buffer away, to be used for a later group: this one is written. */
+  releaseBuffer(): Uint8Array {
+    const buffer = this.#buffer
+    this.#buffer = new Uint8Array(0)
+    this.#bytes = 0
+    return buffer
+  }
+
+  /** Where the next payload goes; at least `bytes` of room, all that there is without growing. */
+  room(bytes: number = leastRoomBytes): Uint8Array {
+    const at = this.#bytes + recordHeaderBytes
+    if (at + bytes > this.#buffer.length) this.#grow(at + bytes)
+    return this.#buffer.subarray(at)
+  }
+
+  /**
+   * Adds a record. `payload` may be the beginning of what `room` gave last: then it is there already. Anything else is
+   * copied, so that its owner may change it as soon as this returns.
+   */
+  add(type: number, payload: Uint8Array): void {
+    const header = this.#bytes
+    const at = header + recordHeaderBytes
+    const end = at + payload.length
+    if (payload.buffer !== this.#buffer.buffer || payload.byteOffset !== this.#buffer.byteOffset + at) {
+      if (end > this.#buffer.length) this.#grow(end)
+      this.#buffer.set(payload, at)
+    }
+    writeRecordHeader(this.#buffer, header, this.nextOffset, type, crc32(this.#buffer, at, end))
+    this.#headersCrc = crc32(this.#buffer, header, at, this.#headersCrc)
+    this.lengths.push(payload.length)
+    this.#bytes = end
+  }
+
+  mark(): BuilderMark {
+    return { bytes: this.#bytes, count: this.lengths.length, headersCrc: this.#headersCrc }
+  }
+
+  rewind(mark: BuilderMark): void {
+    this.#bytes = mark.bytes
+    this.lengths.length = mark.count
+    this.#headersCrc = mark.headersCrc
+  }
+
+  #grow(bytes: number): void {
+    const grown = new Uint8Array(Math.max(bytes, this.#buffer.length * 2))
+    grown.set(this.#buffer.subarray(0, this.#bytes))
+    this.#buffer = grown
+  }
+}
+

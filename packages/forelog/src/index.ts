@@ -1,0 +1,36 @@
+/**
+ * forelog: a write-ahead log for Node.js. Entries are on stable storage before `append` resolves, and come back in order
+ * after any crash.
+ *
+ * @packageDocumentation
+ */
+export type { SyncMode } from './commit/sync-policy.js'
+export { bytes, type Codec, json, type SchemaInput, type SchemaOutput, type StandardSchema, type StandardSchemaIssue, utf8, validated } from './entries/codecs.js'
+export {
+  type AppendableOf,
+  type DefinedEntries,
+  type DefinedEntry,
+  type DefinedSource,
+  type Definition,
+  defineEntries,
+  type EntryFactory,
+  type EntryOf,
+  type EntrySource,
+} from './entries/define-entries.js'
+export type { Entry, PayloadReader, RawEntry } from './entries/entry.js'
+export { type EntryConstructor, EntryRegistry } from './entries/entry-registry.js'
+export type { RawSource } from './entries/raw-entries.js'
+export { errorCodes, type LockHolder, WalError, type WalErrorCode, type WalErrorFacts } from './errors.js'
+export type { FileLock, FileSystem, OpenFile, OpenFileOptions } from './files/file-system.js'
+export { nodeFileSystem } from './files/node-file-system.js'
+export type { Format } from './format/record.js'
+export type { Logger } from './logger.js'
+export type { LogOf, LogReader } from './log-types.js'
+export type { OpenOptions } from './options.js'
+export type { StoredEntry } from './reading/entry-reader.js'
+export type { EntryStream, ReadOptions } from './reading/entry-stream.js'
+export type { RecoveryReport } from './recovery/recovered-log.js'
+export { SegmentReader } from './segments/segment-reader.js'
+export type { SegmentInfo } from './segments/segment-set.js'
+export type { Histogram, LogStats } from './stats.js'
+export { type AppendedBatch, type LogState, WriteAheadLog } from './write-ahead-log.js'

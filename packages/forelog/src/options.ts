@@ -1,0 +1,167 @@
+/**
+ * The options of `open`: what they are, their defaults, and the one function that checks them all.
+ */
+import { fileURLToPath } from 'node:url'
+import { resolve } from 'node:path'
+import type { SyncMode } from './commit/sync-policy.js'
+import { adapterFor } from './entries/entry-adapter.js'
+import type { EntrySource } from './entries/define-entries.js'
+import type { EntryAdapter } from './entries/entry.js'
+import type { RawSource } from './entries/raw-entries.js'
+import { WalError } from './errors.js'
+import type { FileSystem } from './files/file-system.js'
+import { nodeFileSystem } from './files/node-file-system.js'
+import type { Format } from './format/record.js'
+import { type Logger, silentLogger } from './logger.js'
+
+/** Options of `WriteAheadLog.open`. */
+export interface OpenOptions<S extends EntrySource = RawSource> {
+  /** What the log holds: an `EntryRegistry`, or what `defineEntries` returned. Default: raw bytes. */
+  entries?: S
+  /**
+   * When an append is acknowledged. `'always'` (default): once it is on stable storage. `'interval'` and `'manual'`: once the
+   * operating system has it; it is synced every `syncInterval`, or by `sync()` and `close()` only.
+   */
+  sync?: SyncMode
+  /** `'always'` only: milliseconds to wait for more appends before a sync. Default 0: what queued while the last sync ran goes together. */
+  syncDelay?: number
+  /** `'interval'` only: milliseconds between syncs. Default 100. */
+  syncInterval?: number
+  /** Bytes from which on a segment is closed and a new one begun; a group is never split. Default 64 MiB. */
+  maxSegmentSize?: number
+  /** Bytes of a payload that may be appended at the most; what is there can always be read. Default 16 MiB. */
+  maxEntrySize?: number
+  /** Bytes that may be encoded and not yet written. Default 64 MiB. */
+  maxPendingBytes?: number
+  /** 2 (default), or 1: the files of the Go library `fgrosse/wal`. A log has one, and opening takes what is there. */
+  format?: Format
+  /** What is done about a torn tail. `'truncate'` (default) cuts it off and keeps a copy; `'strict'` refuses to open. */
+  recovery?: 'truncate' | 'strict'
+  /** Permission bits of created files, before the umask. Default 0o640. */
+  fileMode?: number
+  /** Permission bits of created directories, before the umask. Default 0o750. */
+  directoryMode?: number
+  /** Takes structured logs in pino's call shape. Default: silent. */
+  logger?: Logger
+  /** The disk, and the lock on it. Default: that of Node.js. */
+  fileSystem?: FileSystem
+}
+
+/** The options, checked and complete. */
+export interface ResolvedOptions {
+  readonly directory: string
+  readonly adapter: EntryAdapter
+  readonly sync: SyncMode
+  readonly syncDelayMs: number
+  readonly syncIntervalMs: number
+  readonly maxSegmentBytes: number
+  readonly maxEntryBytes: number
+  readonly maxPendingBytes: number
+  readonly format: Format | undefined
+  readonly recovery: 'truncate' | 'strict'
+  readonly fileMode: number
+  readonly directoryMode: number
+  readonly logger: Logger
+  readonly fileSystem: FileSystem
+}
+
+const mebibyte = 1024 * 1024
+/** A group's length fields have 32 bits, and one entry is held in memory whole. */
+const largestEntryBytes = 1024 * mebibyte
+
+const known = {
+  entries: true,
+  sync: true,
+  syncDelay: true,
+  syncInterval: true,
+  maxSegmentSize: true,
+  maxEntrySize: true,
+  maxPendingBytes: true,
+  format: true,
+  recovery: true,
+  fileMode: true,
+  directoryMode: true,
+  logger: true,
+  fileSystem: true,
+} as const satisfies Record<keyof OpenOptions, true>
+
+/** Checks what was given to `open`; `ERR_WAL_OPTION` names what is wrong with it, and what is allowed. */
+export function resolveOptions(directory: string | URL, options: OpenOptions<EntrySource> = {}): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) throw new WalError('ERR_WAL_OPTION', `options must be an object, not ${show(options)}`)
+  checkNames('open', options, known)
+  const resolved: ResolvedOptions = {
+    directory: resolveDirectory(directory),
+    adapter: adapterFor(options.entries),
+    sync: oneOf('sync', options.sync, ['always', 'interval', 'manual']),
+    syncDelayMs: numberIn('syncDelay', options.syncDelay, 0, 0, 60_000),
+    syncIntervalMs: numberIn('syncInterval', options.syncInterval, 100, 1, 3_600_000),
+    maxSegmentBytes: integerIn('maxSegmentSize', options.maxSegmentSize, 64 * mebibyte, 1, Number.MAX_SAFE_INTEGER),
+    maxEntryBytes: integerIn('maxEntrySize', options.maxEntrySize, 16 * mebibyte, 1, largestEntryBytes),
+    maxPendingBytes: integerIn('maxPendingBytes', options.maxPendingBytes, 64 * mebibyte, 1, Number.MAX_SAFE_INTEGER),
+    format: options.format === undefined ? undefined : oneOf('format', options.format, [2, 1]),
+    recovery: oneOf('recovery', options.recovery, ['truncate', 'strict']),
+    fileMode: integerIn('fileMode', options.fileMode, 0o640, 0, 0o777),
+    directoryMode: integerIn('directoryMode', options.directoryMode, 0o750, 0, 0o777),
+    logger: withMethods('logger', options.logger, silentLogger, ['debug', 'info', 'warn', 'error']),
+    fileSystem: withMethods('fileSystem', options.fileSystem, nodeFileSystem, ['open', 'openSync', 'list', 'rename', 'remove', 'syncDirectory', 'lock']),
+  }
+  if (resolved.syncDelayMs > 0 && resolved.sync !== 'always') throw onlyWith('syncDelay', "sync: 'always'")
+  if (options.syncInterval !== undefined && resolved.sync !== 'interval') throw onlyWith('syncInterval', "sync: 'interval'")
+  return resolved
+}
+
+/** Refuses names that `known` does not have. */
+export function checkNames(what: string, options: object, allowed: Readonly<Record<string, true>>): void {
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(allowed, name)) continue
+    throw new WalError('ERR_WAL_OPTION', `${what} has no option ${name}: there are ${Object.keys(allowed).join(', ')}`, { option: name })
+  }
+}
+
+function resolveDirectory(directory: string | URL): string {
+  if (directory instanceof URL) {
+    if (directory.protocol !== 'file:') throw wrong('directory', directory.href, 'a path, or a URL of the scheme file:')
+    return resolve(fileURLToPath(directory))
+  }
+  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) throw wrong('directory', directory, 'a path, or a URL of the scheme file:')
+  return resolve(directory)
+}
+
+function oneOf<const T extends string | number>(option: string, value: T | undefined, allowed: readonly [T, ...T[]]): T {
+  if (value === undefined) return allowed[0]
+  if (!allowed.includes(value)) throw wrong(option, value, `one of ${allowed.map(show).join(', ')}`)
+  return value
+}
+
+function numberIn(option: string, value: number | undefined, fallback: number, least: number, most: number): number {
+  if (value === undefined) return fallback
+  if (typeof value !== 'number' || !(value >= least && value <= most)) throw wrong(option, value, `a number from ${least} to ${most}`)
+  return value
+}
+
+function integerIn(option: string, value: number | undefined, fallback: number, least: number, most: number): number {
+  if (value === undefined) return fallback
+  if (!Number.isSafeInteger(value) || value < least || value > most) throw wrong(option, value, `an integer from ${least} to ${most}`)
+  return value
+}
+
+function withMethods<T extends object>(option: string, value: T | undefined, fallback: T, methods: readonly (keyof T & string)[]): T {
+  if (value === undefined) return fallback
+  const missing = typeof value === 'object' && value !== null ? methods.find((method) => typeof value[method] !== 'function') : methods[0]
+  if (missing !== undefined) throw wrong(option, value, `an object with the methods ${methods.join(', ')}: ${missing} is missing`)
+  return value
+}
+
+function wrong(option: string, value: unknown, allowed: string): WalError {
+  return new WalError('ERR_WAL_OPTION', `option ${option} is ${show(value)}, and must be ${allowed}`, { option })
+}
+
+function onlyWith(option: string, other: string): WalError {
+  return new WalError('ERR_WAL_OPTION', `option ${option} means nothing without ${other}`, { option })
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return String(value)
+}

@@ -1,0 +1,165 @@
+/**
+ * Reads the entries of a log in order, over all its segments, in batches: the one loop behind `entries`, `entriesSync` and `get`.
+ */
+import type { EntryAdapter } from '../entries/entry.js'
+import { WalError } from '../errors.js'
+import type { Steps } from '../steps.js'
+import { recordHeaderBytes, type RecordRun } from '../format/record.js'
+import { damage, GroupCursor, RecordCursor, type SegmentCursor, type SegmentEnd } from '../segments/segment-cursor.js'
+import type { Segment, SegmentSet } from '../segments/segment-set.js'
+
+/** An entry, and its place in the log. */
+export interface StoredEntry<E> {
+  /** The first entry of a log is 1, each next one is one more. */
+  readonly offset: number
+  readonly entry: E
+}
+
+/** What reading asks of the log that is read. */
+export interface ReadableLog {
+  readonly segments: SegmentSet
+  readonly adapter: EntryAdapter
+  readonly firstOffset: number
+  readonly lastOffset: number
+  /** Throws when the log is closed or has failed. */
+  assertReadable(): void
+}
+
+/** What a reader reads: all of it known when it begins. */
+export interface ReadRange {
+  /** First and last offset, inclusive. */
+  readonly from: number
+  readonly to: number
+  /** Whether handed out bytes are the caller's own, or views that are valid until the next batch. */
+  readonly copy: boolean
+}
+
+/** Entries of one batch at the most: so many are decoded before the caller sees the first one. */
+const entriesPerBatch = 512
+
+export class EntryReader<E> {
+  readonly #log: ReadableLog
+  readonly #range: ReadRange
+  #next: number
+  #cursor: SegmentCursor | undefined
+  #segment: Segment | undefined
+  /** Last offset of the segment that is read: what it holds behind is cut off. */
+  #last = 0
+  /** What was read and is not handed out yet, and how many of its records are. */
+  #run: RecordRun | undefined
+  #handedOut = 0
+  #runAt = 0
+
+  constructor(log: ReadableLog, range: ReadRange) {
+    this.#log = log
+    this.#range = range
+    this.#next = range.from
+  }
+
+  /** The next entries, decoded; undefined behind the last one. */
+  *nextBatch(): Steps<StoredEntry<E>[] | undefined> {
+    this.#log.assertReadable()
+    if (this.#next > this.#range.to) return undefined
+    if (this.#next < this.#log.firstOffset) throw outOfRange(this.#log, this.#next, 'was truncated while it was being read')
+    const run = this.#run ?? (yield* this.#nextRun())
+    return this.#decode(run)
+  }
+
+  /** The next run that has an entry of the range, from this segment or a later one. */
+  *#nextRun(): Steps<RecordRun> {
+    const { segments } = this.#log
+    for (;;) {
+      const segment: Segment = this.#segment ?? (segments.live[segments.indexOf(this.#next)] as Segment)
+      this.#segment = segment
+      const file = yield* segments.acquire(segment)
+      let run: RecordRun | undefined
+      try {
+        this.#cursor ??= this.#open(segment, file, undefined)
+        this.#cursor.use(file)
+        run = yield* this.#cursor.next()
+      } finally {
+        yield* segments.release(segment)
+      }
+      if (run === undefined) {
+        yield* this.#enterNextSegment(segment, this.#cursor.end)
+      } else if (run.firstOffset + run.lengths.length > this.#next) {
+        this.#run = run
+        this.#runAt = run.at
+        this.#handedOut = 0
+        return run
+      }
+    }
+  }
+
+  #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0], before: SegmentEnd | undefined): SegmentCursor {
+    const { segments, adapter } = this.#log
+    this.#last = segments.lastOffsetOf(segments.live.indexOf(segment), this.#log.lastOffset)
+    const request = { segment, from: this.#next, last: this.#last, newest: segment === segments.newest, before }
+    return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
+  }
+
+  *#enterNextSegment(read: Segment, end: SegmentEnd): Steps<void> {
+    const { segments } = this.#log
+    const segment = segments.live[segments.live.indexOf(read) + 1]
+    if (segment === undefined || read === segments.newest) {
+      throw damage(read, read.bytes, this.#next, 'it ends before an entry that the log holds')
+    }
+    const file = yield* segments.acquire(segment)
+    this.#segment = segment
+    this.#cursor = this.#open(segment, file, end)
+    yield* segments.release(segment)
+  }
+
+  #decode(run: RecordRun): StoredEntry<E>[] {
+    const { adapter } = this.#log
+    const { copy } = this.#range
+    const to = Math.min(this.#range.to, this.#last)
+    const batch: StoredEntry<E>[] = []
+    let at = this.#runAt
+    let index = this.#handedOut
+    for (; index < run.lengths.length && batch.length < entriesPerBatch; index++) {
+      const offset = run.firstOffset + index
+      if (offset > to) break
+      const payload = at + recordHeaderBytes
+      const end = payload + (run.lengths[index] as number)
+      if (offset >= this.#next) {
+        batch.push({ offset, entry: decodeAt(adapter, run.bytes, at, payload, end, copy, offset, this.#segment as Segment) as E })
+      }
+      at = end
+    }
+    this.#next = run.firstOffset + index
+    this.#runAt = at
+    this.#handedOut = index
+    this.#run = index < run.lengths.length ? run : undefined
+    return batch
+  }
+}
+
+function decodeAt(
+  adapter: EntryAdapter,
+  bytes: Uint8Array,
+  at: number,
+  payload: number,
+  end: number,
+  copy: boolean,
+  offset: number,
+  segment: Segment,
+): unknown {
+  try {
+    return adapter.decode(bytes[at + 4] as number, bytes.subarray(payload, end), copy)
+  } catch (error) {
+    if (!(error instanceof WalError)) throw error
+    throw new WalError(error.code, `entry ${offset} in ${segment.path}: ${error.message}`, {
+      path: segment.path,
+      segmentId: segment.id,
+      offset,
+      type: bytes[at + 4] as number,
+      cause: error.cause ?? error,
+    })
+  }
+}
+
+export function outOfRange(log: { readonly firstOffset: number; readonly lastOffset: number }, offset: number, why?: string): WalError {
+  const holds = log.lastOffset < log.firstOffset ? `the log is empty, its next entry is ${log.lastOffset + 1}` : `the log holds ${log.firstOffset} to ${log.lastOffset}`
+  return new WalError('ERR_WAL_OFFSET_OUT_OF_RANGE', `offset ${offset} ${why ?? 'is not in the log'}: ${holds}`, { offset })
+}

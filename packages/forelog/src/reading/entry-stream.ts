@@ -1,0 +1,90 @@
+/**
+ * What callers iterate: `entries`, `.batches()` and `entriesSync`.
+ */
+import { WalError } from '../errors.js'
+import { runBlocking, runPooled } from '../steps.js'
+import { EntryReader, outOfRange, type ReadableLog, type ReadRange, type StoredEntry } from './entry-reader.js'
+
+/** What to read, and how. */
+export interface ReadOptions {
+  /** First offset, inclusive. Default: the first entry of the log. `lastOffset + 1` is allowed and gives nothing. */
+  from?: number
+  /** Last offset, inclusive. Default, and at most: the last entry at the moment of the call. */
+  to?: number
+  /**
+   * Whether the bytes of entries are the caller's own (default). `false` gives views, which is faster: they are valid until the
+   * next step, or the next batch.
+   */
+  copy?: boolean
+  /** Ends reading with `ERR_WAL_ABORTED`. */
+  signal?: AbortSignal
+}
+
+/** The entries of a range, in order. Can be iterated more than once, each time from the beginning. */
+export interface EntryStream<E> extends AsyncIterable<StoredEntry<E>> {
+  /** The same in arrays, as they come from the disk: faster, because a promise for each entry costs more than most entries. */
+  batches(): AsyncIterable<readonly StoredEntry<E>[]>
+}
+
+export function entryStream<E>(log: ReadableLog, options: ReadOptions): EntryStream<E> {
+  // The end is that of the moment of the call; what is wrong with the range is told at the first step.
+  const lastOffset = log.lastOffset
+  const { signal } = options
+  const begin = (): EntryReader<E> => new EntryReader<E>(log, rangeOf(log, options, lastOffset))
+  return {
+    [Symbol.asyncIterator]: () => entriesOf(log, batchesOf(begin, signal), signal),
+    batches: () => ({ [Symbol.asyncIterator]: () => batchesOf(begin, signal) }),
+  }
+}
+
+export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>): Iterable<StoredEntry<E>> {
+  const lastOffset = log.lastOffset
+  return {
+    *[Symbol.iterator]() {
+      const reader = new EntryReader<E>(log, rangeOf(log, options, lastOffset))
+      for (let batch = runBlocking(reader.nextBatch()); batch !== undefined; batch = runBlocking(reader.nextBatch())) {
+        for (const entry of batch) {
+          yield entry
+          log.assertReadable()
+        }
+      }
+    },
+  }
+}
+
+function rangeOf(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>, lastOffset: number): ReadRange {
+  const from = options.from ?? log.firstOffset
+  const to = Math.min(options.to ?? lastOffset, lastOffset)
+  if (from < log.firstOffset || from > lastOffset + 1) throw outOfRange(log, from)
+  return { from, to, copy: options.copy ?? true }
+}
+
+async function* batchesOf<E>(begin: () => EntryReader<E>, signal: AbortSignal | undefined): AsyncGenerator<readonly StoredEntry<E>[]> {
+  assertNotAborted(signal)
+  const reader = begin()
+  for (;;) {
+    const batch = await runPooled(reader.nextBatch())
+    assertNotAborted(signal)
+    if (batch === undefined) return
+    yield batch
+  }
+}
+
+async function* entriesOf<E>(
+  log: ReadableLog,
+  batches: AsyncGenerator<readonly StoredEntry<E>[]>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StoredEntry<E>> {
+  for await (const batch of batches) {
+    for (const entry of batch) {
+      yield entry
+      assertNotAborted(signal)
+      log.assertReadable()
+    }
+  }
+}
+
+function assertNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return
+  throw new WalError('ERR_WAL_ABORTED', 'reading was aborted by its signal', { cause: signal.reason })
+}

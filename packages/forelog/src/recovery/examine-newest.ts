@@ -1,0 +1,184 @@
+/**
+ * Walks the newest segment of a log of format 2 to find where it ends, and gathers what the decision table asks about that
+ * place. Changes nothing.
+ */
+import type { Steps } from '../steps.js'
+import { type Close, closeBytes, controlPrefixBytes, fromHex, saltAt, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
+import { findFlippedBit } from '../format/flipped-bit.js'
+import { type ChainPosition, claimedBytes, type GroupFailure } from '../format/group.js'
+import { durableOffsetOf, voucherAt } from '../format/vouchers.js'
+import type { FileWindow } from '../segments/file-window.js'
+import { GroupWalker } from '../segments/group-walker.js'
+import { lastNonZero } from '../segments/segment-cursor.js'
+import type { FailingGroup } from './decide.js'
+
+/** What the records up to a place say. */
+export interface Walked {
+  readonly position: number
+  readonly expected: ChainPosition
+  readonly lowWaterMark: number
+  /** The close record that ends right there. */
+  readonly close: Close | undefined
+  /** End of the last group that is proven durable. */
+  readonly provenEnd: number
+  readonly entries: number
+}
+
+export interface NewestSegment {
+  /** Up to T. */
+  readonly end: Walked
+  /** What stands at T; undefined: only zeros, or nothing. */
+  readonly failing: FailingGroup | undefined
+  /** Bytes from T to the end of the failing group, as far as the file has it, or to the last byte that is not zero. */
+  readonly tailBytes: number
+  /** Bytes that were read to find out. */
+  readonly bytesExamined: number
+}
+
+/** The search for one flipped bit holds the group in memory: one that claims to be larger is not searched. */
+const mendableBytes = 128 * 1024 * 1024
+const sectorBytes = 512
+
+export function* examineNewest(window: FileWindow, header: SegmentHeader, expected: ChainPosition): Steps<NewestSegment> {
+  const start: Walked = {
+    position: segmentHeaderBytes,
+    expected,
+    lowWaterMark: header.lowWaterMark,
+    close: undefined,
+    provenEnd: 0,
+    entries: 0,
+  }
+  // First from commit to commit, without a look at the bodies: what stands in front of a close record was synced before
+  // that was written, and is verified by whoever reads it.
+  const hopped = yield* walk(window, start, false)
+  const hopClosed = hopped.end.close !== undefined && (yield* lastNonZero(window, hopped.end.position)) < hopped.end.position
+  if (hopClosed) return { end: hopped.end, failing: undefined, tailBytes: 0, bytesExamined: hopped.end.position }
+
+  // Behind the last close record every byte counts.
+  const { end, failure } = yield* walk(window, hopped.lastClosed ?? start, true)
+  const last = yield* lastNonZero(window, end.position)
+  if (last < end.position) return { end, failing: undefined, tailBytes: 0, bytesExamined: window.fileBytes }
+  const beginning = yield* beginningOf(window, end.position)
+  // What the group claims of the file belongs to it, zeros included; what is only filled ahead behind it does not.
+  const tailBytes = Math.max(last + 1 - end.position, Math.min(window.left(end.position), claimedBytes(beginning) ?? controlPrefixBytes))
+  return { end, failing: yield* examineFailure(window, end, tailBytes, failure), tailBytes, bytesExamined: window.fileBytes }
+}
+
+/** The first bytes at a place, as many as tell what a group claims to be. */
+function* beginningOf(window: FileWindow, position: number): Steps<Uint8Array> {
+  const loaded = yield* window.load(position, segmentHeaderBytes)
+  return window.bytes.subarray(window.indexOf(position), window.indexOf(position) + loaded)
+}
+
+interface WalkEnd {
+  readonly end: Walked
+  /** The same behind the last close record that was passed. */
+  readonly lastClosed: Walked | undefined
+  readonly failure: GroupFailure | undefined
+}
+
+function* walk(window: FileWindow, from: Walked, verifyBodies: boolean): Steps<WalkEnd> {
+  const walker = new GroupWalker(window, from.position, from.expected)
+  let { lowWaterMark, close, provenEnd, entries } = from
+  let lastClosed: Walked | undefined
+  /** Ends of groups that nothing has proven durable yet. */
+  let unproven: { readonly offset: number; readonly end: number }[] = []
+  for (;;) {
+    const result = yield* walker.next(verifyBodies)
+    if (result.found !== 'group') {
+      const end = { position: walker.position, expected: walker.expected, lowWaterMark, close, provenEnd, entries }
+      return { end, lastClosed, failure: result.found === 'end' ? undefined : result }
+    }
+    const { content, next } = result.group
+    if (content.kind === 'lowWaterMark') lowWaterMark = Math.max(lowWaterMark, content.firstWanted)
+    close = content.kind === 'close' ? content : undefined
+    const durableOffset = durableOffsetOf(content)
+    if (durableOffset !== undefined) {
+      const stillUnproven = unproven.findIndex(({ offset }) => offset > durableOffset)
+      const proven = stillUnproven < 0 ? unproven.length : stillUnproven
+      provenEnd = unproven[proven - 1]?.end ?? provenEnd
+      if (proven > 0) unproven = unproven.slice(proven)
+    }
+    if (content.kind === 'commit') {
+      unproven.push({ offset: next.nextOffset - 1, end: walker.position })
+      entries += content.lengths.length
+    }
+    if (close !== undefined) lastClosed = { position: walker.position, expected: walker.expected, lowWaterMark, close, provenEnd, entries }
+  }
+}
+
+function* examineFailure(window: FileWindow, end: Walked, tailBytes: number, failure: GroupFailure | undefined): Steps<FailingGroup> {
+  const at = end.position
+  // A walk that came to the end of the file has nothing behind it, so there is a failure where there is a tail.
+  const why = failure?.why ?? 'it ends within a record'
+  if (failure !== undefined && failure.found !== 'nothing') return { why, whole: failure.found, withinFile: true, hasZeroSector: false }
+
+  const commit = failure?.commit
+  const searchFrom = at + (commit?.bytes ?? 1)
+  const voucher = yield* findVoucher(window, searchFrom, end.expected)
+  const left = window.left(at)
+  const loaded = yield* window.load(at, Math.min(left, Math.max(commit?.bytes ?? mendableBytes, 1), mendableBytes))
+  const tail = window.bytes.subarray(window.indexOf(at), window.indexOf(at) + loaded)
+  const mended = findFlippedBit(tail, end.expected)
+  const groupBytes = mended?.groupBytes ?? commit?.bytes ?? claimedBytes(tail) ?? tailBytes
+  return {
+    why,
+    ...(voucher === undefined ? {} : { voucher }),
+    ...(mended === undefined
+      ? {}
+      : { flippedBit: { position: at + mended.byte, bit: mended.bit, sectorWasWritten: sectorWasWritten(tail, at, mended) } }),
+    withinFile: groupBytes <= left,
+    hasZeroSector: hasZeroSector(tail, at, Math.min(groupBytes, tail.length)),
+  }
+}
+
+/** The position of the first voucher at or behind a place. */
+function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<number | undefined> {
+  const salt = Buffer.from(fromHex(expected.salt))
+  for (let position = from; window.left(position) >= closeBytes; ) {
+    const loaded = yield* window.load(position, closeBytes)
+    if (loaded < closeBytes) return undefined
+    const at = window.indexOf(position)
+    const found = Buffer.from(window.bytes.buffer, window.bytes.byteOffset + at, loaded).indexOf(salt)
+    if (found < 0) {
+      // A salt may begin in the last bytes and go on behind them.
+      position += Math.max(1, loaded - salt.length + 1)
+      continue
+    }
+    const record = position + found - saltAt
+    if (record >= from && (yield* vouches(window, record, expected))) return record
+    position += found + 1
+  }
+  return undefined
+}
+
+function* vouches(window: FileWindow, record: number, expected: ChainPosition): Steps<boolean> {
+  for (;;) {
+    const result = voucherAt(window.bytes, window.indexOf(record), window.available(record), window.left(record), expected.salt, expected.nextOffset)
+    if (result === undefined) return false
+    if ('durableOffset' in result) return true
+    if ((yield* window.load(record, result.more)) < result.more) return false
+  }
+}
+
+/** Whether the sector of a bit has another set bit, at or behind T. */
+function sectorWasWritten(tail: Uint8Array, position: number, place: { readonly byte: number; readonly bit: number }): boolean {
+  const sector = Math.floor((position + place.byte) / sectorBytes) * sectorBytes
+  const from = Math.max(0, sector - position)
+  const to = Math.min(tail.length, sector + sectorBytes - position)
+  for (let index = from; index < to; index++) {
+    const byte = tail[index] as number
+    if ((index === place.byte ? byte & ~(1 << place.bit) : byte) !== 0) return true
+  }
+  return false
+}
+
+/** Whether one of the sectors that the first `bytes` of the tail lie in is all zero, from T on. */
+function hasZeroSector(tail: Uint8Array, position: number, bytes: number): boolean {
+  for (let sector = Math.floor(position / sectorBytes) * sectorBytes; sector < position + bytes; sector += sectorBytes) {
+    const from = Math.max(0, sector - position)
+    const to = Math.min(tail.length, sector + sectorBytes - position)
+    if (tail.subarray(from, to).every((byte) => byte === 0)) return true
+  }
+  return false
+}

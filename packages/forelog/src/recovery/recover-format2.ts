@@ -1,0 +1,118 @@
+/**
+ * Opens a log of format 2: looks, decides (decide.ts), and only then changes anything.
+ */
+import { join } from 'node:path'
+import { WalError } from '../errors.js'
+import { DurableFile } from '../files/durable-file.js'
+import { closeBytes, ControlChain, fromHex, readSegmentHeader, segmentHeaderBytes, type HeaderResult } from '../format/control-record.js'
+import { FileWindow } from '../segments/file-window.js'
+import type { DirectoryNames } from '../segments/segment-name.js'
+import { makeSegment } from '../segments/segment-set.js'
+import type { Steps } from '../steps.js'
+import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } from './decide.js'
+import { examineNewest } from './examine-newest.js'
+import { mend, type RecoveredLog, type RecoveryRequest, refusal } from './recovered-log.js'
+
+interface ReadSegment {
+  readonly found: FoundSegment
+  readonly fileBytes: number
+  readonly result: HeaderResult
+}
+
+export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames): Steps<RecoveredLog> {
+  const { directory } = request
+  const segments: ReadSegment[] = []
+  for (const { name, id, firstOffset } of names.segments) {
+    segments.push(yield* readHeader(request, name, id, firstOffset as number))
+  }
+  const newest = segments.at(-1) as ReadSegment
+  const { name, id } = newest.found
+  const path = join(directory, name)
+  if (newest.result.found === 'unsupported') {
+    throw refusal({ row: 'K', action: 'refuse', code: 'ERR_WAL_FORMAT', why: `${newest.result.why}: open it with a later release of forelog` }, path, id, 0)
+  }
+  // Row H is told by the same function as row G: a header that is not whole leaves no chain to follow.
+  if (newest.result.found !== 'header') throw refusalOfSegments(request, decideSegments(segments.map(({ found }) => found), 0))
+
+  const { header, frame } = newest.result
+  const file = yield* DurableFile.open(request.fileSystem, path, { access: 'read' })
+  let examined
+  let closeRecord: Uint8Array | undefined
+  try {
+    const window = new FileWindow(file, newest.fileBytes)
+    examined = yield* examineNewest(window, header, { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc })
+    if (examined.end.close !== undefined) closeRecord = yield* readCloseRecord(file, examined.end.position)
+  } finally {
+    yield* file.close()
+  }
+  const { end, failing, tailBytes } = examined
+  const { nextOffset, salt, previous } = end.expected
+
+  const decision = decideEnd(failing, request.mode)
+  if (decision.action === 'refuse') throw refusal(decision, path, id, end.position, nextOffset)
+  const ofSegments = decideSegments(segments.map(({ found }) => found), end.lowWaterMark)
+  if (ofSegments.action === 'refuse') throw refusalOfSegments(request, ofSegments)
+
+  const { file: writable, quarantined } = yield* mend(request, {
+    name,
+    end: end.position,
+    fileBytes: newest.fileBytes,
+    tailBytes,
+    rewriteFrom: end.close === undefined ? end.provenEnd : end.position,
+    remove: [...ofSegments.dead, ...names.temporaries],
+  })
+  const live = ofSegments.live.map((liveName) => {
+    const segment = segments.find(({ found }) => found.name === liveName) as ReadSegment
+    const bytes = segment === newest ? end.position : segment.fileBytes
+    return makeSegment(directory, 2, segment.found.id, segment.found.firstOffset, bytes)
+  })
+  return {
+    format: 2,
+    live,
+    end: {
+      file: writable,
+      position: end.position,
+      nextOffset,
+      lowWaterMark: end.lowWaterMark,
+      chain: new ControlChain(fromHex(salt), previous),
+      logId: header.logId,
+      unsettled: closeRecord,
+      full: end.close !== undefined && !end.close.clean,
+    },
+    report: {
+      clean: end.close?.clean === true && failing === undefined,
+      tornBytes: tailBytes,
+      ambiguous: decision.action === 'cut' && decision.ambiguous,
+      quarantined,
+      entriesExamined: end.entries,
+      bytesExamined: examined.bytesExamined,
+    },
+  }
+}
+
+function* readHeader(request: RecoveryRequest, name: string, id: number, firstOffset: number): Steps<ReadSegment> {
+  const file = yield* DurableFile.open(request.fileSystem, join(request.directory, name), { access: 'read' })
+  try {
+    const fileBytes = yield* file.size()
+    const bytes = new Uint8Array(Math.min(segmentHeaderBytes, fileBytes))
+    const read = yield* file.read(bytes, 0)
+    const result = readSegmentHeader(bytes.subarray(0, read), fileBytes)
+    const header = fileBytes === 0 ? 'empty' : result.found === 'header' ? result.header : { broken: result.why }
+    return { found: { name, id, firstOffset, header }, fileBytes, result }
+  } finally {
+    yield* file.close()
+  }
+}
+
+/** The close record that ends at a position, as it stands in the file: the next write writes it again. */
+function* readCloseRecord(file: DurableFile, end: number): Steps<Uint8Array> {
+  const record = new Uint8Array(closeBytes)
+  yield* file.read(record, end - closeBytes)
+  return record
+}
+
+function refusalOfSegments(request: RecoveryRequest, decision: SegmentsDecision): WalError {
+  if (decision.action !== 'refuse') throw new Error('a header that can not be read was not refused')
+  const path = join(request.directory, decision.name)
+  return new WalError(decision.code, `${path}: ${decision.why}. Nothing was changed`, { path, segmentId: Number(decision.name.slice(0, 10)) })
+}

@@ -1,0 +1,215 @@
+/**
+ * Reads the entries of one segment in runs, whatever its format: found, checked and still encoded.
+ *
+ * What does not read as it must is damage here, never the end: where the log ends was decided when it was opened.
+ */
+import { WalError } from '../errors.js'
+import type { DurableFile } from '../files/durable-file.js'
+import type { Steps } from '../steps.js'
+import { readSegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
+import type { FramingOf } from '../format/framed-record.js'
+import type { ChainPosition, Group } from '../format/group.js'
+import { recordHeaderBytes, type RecordRun } from '../format/record.js'
+import { FileWindow } from './file-window.js'
+import { GroupWalker } from './group-walker.js'
+import { RecordWalker } from './record-walker.js'
+import type { Segment } from './segment-set.js'
+
+/** How a segment ended: what the next one must continue. */
+export interface SegmentEnd {
+  readonly nextOffset: number
+  /** CRC field of its last control record; 0 in format 1. */
+  readonly previous: number
+}
+
+export interface SegmentCursor {
+  /** The next run of entries; undefined behind the last one. */
+  next(): Steps<RecordRun | undefined>
+  /** The file to read from, which may be opened anew between two runs. */
+  use(file: DurableFile): void
+  /** Known once `next` gave undefined. */
+  readonly end: SegmentEnd
+}
+
+export interface CursorRequest {
+  readonly segment: Segment
+  /** Entries below are passed over, without a look at their payloads where the format allows it. */
+  readonly from: number
+  /** Last offset of the segment that is alive: a cut leaves dead entries behind it, which are passed over unseen. */
+  readonly last: number
+  /** Whether it is the newest one, which goes on behind what is read; the others must end with a close record. */
+  readonly newest: boolean
+  /** Where the segment before ended, if that was read. */
+  readonly before: SegmentEnd | undefined
+}
+
+/** Reads a segment of format 2. */
+export class GroupCursor implements SegmentCursor {
+  readonly #request: CursorRequest
+  readonly #window: FileWindow
+  #walker: GroupWalker | undefined
+  #endsWithClose = false
+
+  constructor(request: CursorRequest, file: DurableFile) {
+    this.#request = request
+    this.#window = new FileWindow(file, request.segment.bytes)
+  }
+
+  use(file: DurableFile): void {
+    this.#window.file = file
+  }
+
+  get end(): SegmentEnd {
+    const { nextOffset, previous } = (this.#walker as GroupWalker).expected
+    return { nextOffset, previous }
+  }
+
+  *next(): Steps<RecordRun | undefined> {
+    const { segment, from, last, newest } = this.#request
+    this.#walker ??= yield* this.#begin()
+    const walker = this.#walker
+    for (;;) {
+      const { nextOffset, salt, previous } = walker.expected
+      if (nextOffset <= last) segment.index.note({ offset: nextOffset, position: walker.position, salt, previous })
+      const isWanted = (group: Group): boolean => group.next.nextOffset > from && nextOffset <= last
+      const result = yield* walker.next(isWanted)
+      if (result.found === 'group') {
+        const { content, frame } = result.group
+        this.#endsWithClose = content.kind === 'close'
+        if (content.kind !== 'commit' || !isWanted(result.group)) continue
+        const position = result.position + frame.bytes
+        return { bytes: this.#window.bytes, at: this.#window.indexOf(position), firstOffset: content.firstOffset, lengths: content.lengths, position }
+      }
+      if (result.found === 'end' && (newest || this.#endsWithClose)) return undefined
+      // What was filled ahead behind a close record was cut off, or that was lost: it is no damage.
+      if (this.#endsWithClose && (yield* onlyZerosFrom(this.#window, walker.position))) return undefined
+      const why = result.found === 'end' ? 'it ends without a close record' : result.why
+      throw damage(segment, walker.position, walker.expected.nextOffset, why)
+    }
+  }
+
+  /** A walker at the best place from which `from` is still ahead. */
+  *#begin(): Steps<GroupWalker> {
+    const { segment, from, before } = this.#request
+    const place = before === undefined ? segment.index.placeFor(from) : undefined
+    if (place !== undefined) return new GroupWalker(this.#window, place.position, { ...place, nextOffset: place.offset })
+    return new GroupWalker(this.#window, segmentHeaderBytes, yield* this.#readHeader(before))
+  }
+
+  *#readHeader(before: SegmentEnd | undefined): Steps<ChainPosition> {
+    const { segment } = this.#request
+    const loaded = yield* this.#window.load(0, segmentHeaderBytes)
+    const result = readSegmentHeader(this.#window.bytes.subarray(0, loaded), this.#window.fileBytes)
+    if (result.found !== 'header') throw damage(segment, 0, segment.firstOffset, result.why)
+    const { header, frame } = result
+    if (header.segmentId !== segment.id || header.firstOffset !== segment.firstOffset) {
+      throw damage(segment, 0, segment.firstOffset, 'its header belongs to a file of another name')
+    }
+    // A cut leaves entries behind it in the segment before: they are dead, and the end is not asked for them.
+    if (before !== undefined && !header.cut && header.firstOffset !== before.nextOffset) {
+      throw missing(segment, before.nextOffset)
+    }
+    if (before !== undefined && frame.previous !== before.previous) {
+      throw damage(segment, 0, segment.firstOffset, 'it does not continue the segment before it')
+    }
+    return { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc }
+  }
+}
+
+/** Records of format 1 that are handed out at once, at the most. */
+const recordsPerRun = 4096
+
+/** Reads a segment of format 1. */
+export class RecordCursor implements SegmentCursor {
+  readonly #request: CursorRequest
+  readonly #window: FileWindow
+  readonly #walker: RecordWalker
+
+  constructor(request: CursorRequest, file: DurableFile, framingOf: FramingOf) {
+    this.#request = request
+    this.#window = new FileWindow(file, request.segment.bytes)
+    const { segment, before } = request
+    const place = before === undefined ? segment.index.placeFor(request.from) : undefined
+    this.#walker = new RecordWalker(this.#window, place?.position ?? 0, place?.offset ?? segment.firstOffset, framingOf)
+  }
+
+  use(file: DurableFile): void {
+    this.#window.file = file
+  }
+
+  get end(): SegmentEnd {
+    return { nextOffset: this.#walker.nextOffset as number, previous: 0 }
+  }
+
+  *next(): Steps<RecordRun | undefined> {
+    const { segment, before, from } = this.#request
+    if (before !== undefined && this.#walker.position === 0 && segment.firstOffset !== before.nextOffset) {
+      throw segment.firstOffset > before.nextOffset
+        ? missing(segment, before.nextOffset)
+        : damage(segment, 0, segment.firstOffset, `it begins at offset ${segment.firstOffset}, which the segment before it holds already`)
+    }
+    const walker = this.#walker
+    const run = { firstOffset: walker.nextOffset as number, position: walker.position, lengths: [] as number[] }
+    for (;;) {
+      if (run.lengths.length === 0) {
+        segment.index.note({ offset: walker.nextOffset as number, position: walker.position, salt: '', previous: 0 })
+        run.firstOffset = walker.nextOffset as number
+        run.position = walker.position
+      }
+      const result = walker.step()
+      if (result.found === 'record') {
+        if ((walker.nextOffset as number) <= from) continue
+        run.lengths.push(result.record.length)
+        if (run.lengths.length < recordsPerRun) continue
+      }
+      if (run.lengths.length > 0) return { ...run, bytes: this.#window.bytes, at: this.#window.indexOf(run.position) }
+      if (result.found === 'more') {
+        yield* this.#window.load(walker.position, Math.max(result.bytes, recordHeaderBytes))
+        if (this.#window.available(walker.position) < result.bytes) throw damage(segment, walker.position, walker.nextOffset, 'the file became shorter while it was read')
+        continue
+      }
+      if (result.found === 'end') return undefined
+      if (result.found === 'nothing') throw damage(segment, walker.position, walker.nextOffset, result.why)
+    }
+  }
+}
+
+/** Whether a file has nothing but zeros from a position on. */
+export function* onlyZerosFrom(window: FileWindow, position: number): Steps<boolean> {
+  return (yield* lastNonZero(window, position)) < position
+}
+
+/** The position of the last byte that is not zero, from a position on; one less than that position if all are. */
+export function* lastNonZero(window: FileWindow, from: number): Steps<number> {
+  let last = from - 1
+  for (let position = from; window.left(position) > 0; ) {
+    const bytes = yield* window.load(position, 1)
+    if (bytes === 0) break
+    const at = window.indexOf(position)
+    for (let index = at + bytes - 1; index >= at; index--) {
+      if (window.bytes[index] !== 0) {
+        last = position + index - at
+        break
+      }
+    }
+    position += bytes
+  }
+  return last
+}
+
+export function damage(segment: { readonly path: string; readonly id: number }, position: number, offset: number | undefined, why: string): WalError {
+  return new WalError(
+    'ERR_WAL_CORRUPT',
+    `${segment.path} is damaged at byte ${position}${offset === undefined ? '' : `, entry ${offset}`}: ${why}. ` +
+      'Nothing was changed. Take a copy of the directory, then restore the file from a backup or a replica',
+    { path: segment.path, segmentId: segment.id, position, ...(offset === undefined ? {} : { offset }) },
+  )
+}
+
+export function missing(segment: { readonly path: string; readonly id: number }, offset: number): WalError {
+  return new WalError(
+    'ERR_WAL_SEGMENT_MISSING',
+    `a segment is missing in front of ${segment.path}: entry ${offset} is in none. Nothing was changed. Restore the missing file from a backup or a replica`,
+    { path: segment.path, segmentId: segment.id, offset },
+  )
+}

@@ -1,0 +1,171 @@
+/**
+ * The live segments of a log, oldest first: which file holds an offset, and where in it to begin to look.
+ */
+import { join } from 'node:path'
+import { systemCode, WalError } from '../errors.js'
+import { type DurableFile as File, DurableFile } from '../files/durable-file.js'
+import type { FileSystem } from '../files/file-system.js'
+import type { Steps } from '../steps.js'
+import type { Format } from '../format/record.js'
+import { SegmentIndex } from './segment-index.js'
+import { segmentName } from './segment-name.js'
+
+export interface Segment {
+  readonly id: number
+  readonly path: string
+  /** Offset of its first entry, or of the one that would be its first. */
+  readonly firstOffset: number
+  /** Bytes of records: what is only filled ahead does not count. The writer of the newest one counts on. */
+  bytes: number
+  readonly index: SegmentIndex
+}
+
+/** What callers see of a segment. */
+export interface SegmentInfo {
+  readonly id: number
+  readonly path: string
+  readonly firstOffset: number
+  /** `firstOffset - 1` when it holds no entry. */
+  readonly lastOffset: number
+  /** Bytes of records, without what is only filled ahead. */
+  readonly bytes: number
+  readonly state: 'active' | 'closed'
+}
+
+export function makeSegment(directory: string, format: Format, id: number, firstOffset: number, bytes: number): Segment {
+  return { id, path: join(directory, segmentName(format, id, firstOffset)), firstOffset, bytes, index: new SegmentIndex() }
+}
+
+/** Files of closed segments that stay open for the next read. */
+const idleFilesAtMost = 8
+
+interface OpenSegment {
+  readonly file: File
+  users: number
+}
+
+export class SegmentSet {
+  readonly directory: string
+  readonly format: Format
+  readonly fileSystem: FileSystem
+  #live: Segment[]
+  readonly #open = new Map<Segment, OpenSegment>()
+  #closed = false
+
+  constructor(fileSystem: FileSystem, directory: string, format: Format, live: readonly Segment[]) {
+    this.fileSystem = fileSystem
+    this.directory = directory
+    this.format = format
+    this.#live = [...live]
+  }
+
+  get live(): readonly Segment[] {
+    return this.#live
+  }
+
+  get newest(): Segment {
+    return this.#live.at(-1) as Segment
+  }
+
+  add(segment: Segment): void {
+    this.#live.push(segment)
+  }
+
+  /** The segment that holds an offset: the newest one that begins at or below it. */
+  indexOf(offset: number): number {
+    let low = 0
+    let high = this.#live.length - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if ((this.#live[middle] as Segment).firstOffset <= offset) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  /** The last offset of a segment: the next one begins behind it. */
+  lastOffsetOf(index: number, lastOffset: number): number {
+    const next = this.#live[index + 1]
+    return next === undefined ? lastOffset : next.firstOffset - 1
+  }
+
+  /** Takes out the first `count` segments; the caller removes their files. */
+  dropOldest(count: number): readonly Segment[] {
+    return this.#live.splice(0, count)
+  }
+
+  /** What callers see; entries below `firstOffset` are counted out. */
+  infos(firstOffset: number, lastOffset: number): SegmentInfo[] {
+    return this.#live.map((segment, index) => {
+      const last = this.lastOffsetOf(index, lastOffset)
+      return {
+        id: segment.id,
+        path: segment.path,
+        firstOffset: Math.min(Math.max(segment.firstOffset, firstOffset), last + 1),
+        lastOffset: last,
+        bytes: segment.bytes,
+        state: segment === this.newest ? 'active' : 'closed',
+      }
+    })
+  }
+
+  /** A segment's file, for reading; to be given back with `release`. */
+  *acquire(segment: Segment): Steps<File> {
+    const held = this.#open.get(segment)
+    if (held !== undefined) {
+      held.users++
+      return held.file
+    }
+    const file = yield* this.#openFile(segment)
+    // Another reader may have opened it in the meantime: one of the two is enough.
+    const rival = this.#open.get(segment)
+    if (rival !== undefined) {
+      rival.users++
+      yield* file.close()
+      return rival.file
+    }
+    this.#open.set(segment, { file, users: 1 })
+    return file
+  }
+
+  *#openFile(segment: Segment): Steps<File> {
+    try {
+      return yield* DurableFile.open(this.fileSystem, segment.path, { access: 'read' })
+    } catch (error) {
+      if (systemCode((error as WalError).cause) !== 'ENOENT') throw error
+      throw new WalError(
+        'ERR_WAL_SEGMENT_MISSING',
+        `${segment.path}, which holds entries from ${segment.firstOffset} on, is gone: restore it from a backup or a replica`,
+        { path: segment.path, segmentId: segment.id, offset: segment.firstOffset, cause: error },
+      )
+    }
+  }
+
+  *release(segment: Segment): Steps<void> {
+    const held = this.#open.get(segment)
+    if (held === undefined) return
+    held.users--
+    yield* this.#closeIdle(this.#closed ? 0 : idleFilesAtMost)
+  }
+
+  /** Closes files of segments that are gone. */
+  *closeUnused(): Steps<void> {
+    yield* this.#closeIdle(idleFilesAtMost)
+  }
+
+  /** Closes what nobody reads, now and from now on. */
+  *close(): Steps<void> {
+    this.#closed = true
+    yield* this.#closeIdle(0)
+  }
+
+  *#closeIdle(atMost: number): Steps<void> {
+    const idle = [...this.#open].filter(([, held]) => held.users === 0)
+    const oldest = idle.slice(0, Math.max(0, idle.length - atMost))
+    const gone = idle.filter(([segment]) => !this.#live.includes(segment))
+    for (const [segment, held] of new Set([...oldest, ...gone])) {
+      this.#open.delete(segment)
+      yield* held.file.close()
+    }
+  }
+}

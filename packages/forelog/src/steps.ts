@@ -1,0 +1,51 @@
+/**
+ * A procedure on files, written once and run two ways: blocking, or in the thread pool.
+ *
+ * `appendSync`, `entriesSync` and the inline commit block; all else must not. A procedure is therefore a generator that
+ * yields each call to the system as a pair, and `runBlocking` or `runPooled` makes the calls. Inside, `yield*` reads
+ * like `await`.
+ */
+export type Steps<T> = Generator<Step, T, unknown>
+
+/** One call to the system, both ways. */
+export interface Step {
+  now(): unknown
+  later(): Promise<unknown>
+}
+
+/** Makes one call of a procedure: `const names = yield* step(() => fs.listSync(d), () => fs.list(d))`. */
+export function* step<T>(now: () => T, later: () => Promise<T>): Steps<T> {
+  return (yield { now, later }) as T
+}
+
+/** Runs a procedure to its end on this thread. */
+export function runBlocking<T>(steps: Steps<T>): T {
+  let next = steps.next()
+  while (next.done !== true) {
+    let result: unknown
+    try {
+      result = next.value.now()
+    } catch (error) {
+      next = steps.throw(error)
+      continue
+    }
+    next = steps.next(result)
+  }
+  return next.value
+}
+
+/** Runs a procedure to its end, its calls in the thread pool. */
+export async function runPooled<T>(steps: Steps<T>): Promise<T> {
+  let next = steps.next()
+  while (next.done !== true) {
+    let result: unknown
+    try {
+      result = await next.value.later()
+    } catch (error) {
+      next = steps.throw(error)
+      continue
+    }
+    next = steps.next(result)
+  }
+  return next.value
+}

@@ -1,0 +1,332 @@
+/**
+ * The log that callers hold: it puts the parts together, and knows neither bytes nor places in files.
+ *
+ *     open    ──► recovery ──► where the log ends                              (recovery/)
+ *     append  ──► entry encoder ──► commit queue ──► segment writer ──► disk   (segments/, commit/, files/)
+ *     entries ──► entry reader ──► segment cursors ──► disk                    (reading/, segments/, files/)
+ */
+import { join } from 'node:path'
+import { CommitQueue } from './commit/commit-queue.js'
+import type { AppendableOf, EntryOf, EntrySource } from './entries/define-entries.js'
+import type { RawEntry } from './entries/entry.js'
+import type { RawSource } from './entries/raw-entries.js'
+import { isNoSpace, reasonOf, WalError } from './errors.js'
+import type { FileLock } from './files/file-system.js'
+import type { GroupBuilder } from './format/group-builder.js'
+import { checkNames, type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { EntryReader, outOfRange, type ReadableLog, type StoredEntry } from './reading/entry-reader.js'
+import { entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
+import { openLog } from './recovery/open-log.js'
+import type { RecoveredLog, RecoveryReport } from './recovery/recovered-log.js'
+import { EntryEncoder } from './segments/entry-encoder.js'
+import { lockName } from './segments/segment-name.js'
+import { type SegmentInfo, SegmentSet } from './segments/segment-set.js'
+import { SegmentWriter } from './segments/segment-writer.js'
+import { truncateFront } from './segments/truncation.js'
+import type { LogStats } from './stats.js'
+import { runPooled } from './steps.js'
+
+/** The offsets of a batch: it has all from `first` to `last`. An empty one has `first === last + 1`. */
+export interface AppendedBatch {
+  readonly first: number
+  readonly last: number
+}
+
+/** `'failed'`: a write or a sync failed, and what is on disk is not known: open again. */
+export type LogState = 'open' | 'closing' | 'closed' | 'failed'
+
+const readOptionNames = { from: true, to: true, copy: true, signal: true } as const
+
+/**
+ * A write-ahead log: appends are on stable storage before they resolve, and come back in order after any crash.
+ *
+ * One process at a time has a log open for writing. All methods may be called concurrently; what is called first comes first
+ * in the log.
+ *
+ * @example
+ * ```ts
+ * const log = await WriteAheadLog.open('./data/orders', { entries })
+ * const offset = await log.append(entries.put({ key: 'a', value: 1 }))
+ * for await (const { offset, entry } of log.entries()) apply(entry)
+ * await log.close()
+ * ```
+ */
+export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> implements AsyncDisposable {
+  readonly #options: ResolvedOptions
+  readonly #lock: FileLock
+  readonly #segments: SegmentSet
+  readonly #writer: SegmentWriter
+  readonly #encoder: EntryEncoder
+  readonly #queue: CommitQueue<GroupBuilder>
+  readonly #readable: ReadableLog
+  readonly #recovery: RecoveryReport
+  #state: LogState = 'open'
+  #failure: WalError | undefined
+  #closing: Promise<void> | undefined
+  #rolls = 0
+  #removedSegments = 0
+
+  private constructor(options: ResolvedOptions, lock: FileLock, recovered: RecoveredLog) {
+    const { format, live, end, report } = recovered
+    this.#options = options
+    this.#lock = lock
+    this.#recovery = report
+    this.#segments = new SegmentSet(options.fileSystem, options.directory, format, live)
+    this.#writer = new SegmentWriter(this.#segments, end, {
+      maxSegmentBytes: options.maxSegmentBytes,
+      fileMode: options.fileMode,
+      onRoll: (closed, opened) => {
+        this.#rolls++
+        options.logger.debug({ closed: closed.path, opened: opened.path, firstOffset: opened.firstOffset }, 'began a new segment')
+      },
+    })
+    this.#encoder = new EntryEncoder(options.adapter, format, options.maxEntryBytes)
+    this.#queue = new CommitQueue(this.#writer, {
+      policy: { mode: options.sync, delayMs: options.syncDelayMs, intervalMs: options.syncIntervalMs },
+      maxPendingBytes: options.maxPendingBytes,
+      onFailure: (failure) => this.#fail(failure),
+    })
+    const writer = this.#writer
+    const queue = this.#queue
+    this.#readable = {
+      segments: this.#segments,
+      adapter: options.adapter,
+      get firstOffset() {
+        return writer.firstOffset
+      },
+      get lastOffset() {
+        return queue.lastOffset
+      },
+      assertReadable: () => {
+        const refusal = this.#refusal('closed')
+        if (refusal !== undefined) throw refusal
+      },
+    }
+  }
+
+  /**
+   * Opens the log in a directory, which is made if need be: takes its lock, finds where it ends, cuts off what a crash left
+   * half written, and is ready to append.
+   *
+   * Rejects with a {@link WalError}: `ERR_WAL_OPTION`, `ERR_WAL_LOCKED`, `ERR_WAL_CORRUPT`, `ERR_WAL_SEGMENT_MISSING`,
+   * `ERR_WAL_FORMAT`, `ERR_WAL_TORN` (under `recovery: 'strict'`), `ERR_WAL_NO_SPACE`, or that of a failed call to the system.
+   * Nothing is changed on disk then, and nothing is held.
+   */
+  static async open<S extends EntrySource = RawSource>(
+    directory: string | URL,
+    options?: OpenOptions<S>,
+  ): Promise<WriteAheadLog<AppendableOf<S>, EntryOf<S>>> {
+    const resolved = resolveOptions(directory, options as OpenOptions<EntrySource> | undefined)
+    const { fileSystem, logger } = resolved
+    await makeDirectory(resolved)
+    const lock = await fileSystem.lock(join(resolved.directory, lockName), resolved.fileMode)
+    let recovered: RecoveredLog
+    try {
+      recovered = await runPooled(openLog({ ...resolved, mode: resolved.recovery }))
+    } catch (error) {
+      await lock.release()
+      logger.error({ path: resolved.directory, err: error }, 'the log could not be opened')
+      throw error
+    }
+    const log = new WriteAheadLog<AppendableOf<S>, EntryOf<S>>(resolved, lock, recovered)
+    const { report } = recovered
+    const facts = { path: resolved.directory, format: recovered.format, firstOffset: log.firstOffset, lastOffset: log.lastOffset, ...report }
+    if (report.tornBytes > 0) logger.warn(facts, 'opened a log and cut off its torn tail')
+    else logger.info(facts, 'opened a log')
+    return log
+  }
+
+  /** First entry that is wanted; 1 in a new log. One more than `lastOffset` when the log is empty. */
+  get firstOffset(): number {
+    return this.#writer.firstOffset
+  }
+
+  /** Newest entry that was acknowledged. */
+  get lastOffset(): number {
+    return this.#queue.lastOffset
+  }
+
+  /** Newest entry on stable storage. */
+  get durableOffset(): number {
+    return this.#queue.durableOffset
+  }
+
+  get state(): LogState {
+    return this.#state
+  }
+
+  /** What made the log fail. */
+  get failure(): WalError | undefined {
+    return this.#failure
+  }
+
+  /** What opening found and did. */
+  get recovery(): RecoveryReport {
+    return this.#recovery
+  }
+
+  /**
+   * Appends an entry; its offset, once it is acknowledged under the option `sync`. It is encoded before this returns, and
+   * may be changed then.
+   *
+   * Rejects with `ERR_WAL_ENCODE`, `ERR_WAL_ENTRY_TOO_LARGE`, `ERR_WAL_ENTRY_TYPE_UNKNOWN`, `ERR_WAL_BACKPRESSURE`,
+   * `ERR_WAL_OFFSET_EXHAUSTED` (this entry alone was refused), `ERR_WAL_NO_SPACE` (this one and all that waited; the log goes on),
+   * `ERR_WAL_WRITE_FAILED`, `ERR_WAL_SYNC_FAILED` (the log has failed), `ERR_WAL_FAILED`, `ERR_WAL_CLOSED`.
+   */
+  append(entry: I): Promise<number> {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    return this.#queue.append((group) => this.#encoder.add(group, entry))
+  }
+
+  /**
+   * Appends several entries that are there after a crash all together or not at all (in format 1: in order, but perhaps
+   * in part). One that can't be encoded rejects all of them; an empty batch changes nothing. Errors as those of `append`.
+   */
+  appendBatch(entries: Iterable<I>): Promise<AppendedBatch> {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    if (typeof (entries as Partial<Iterable<I>> | null | undefined)?.[Symbol.iterator] !== 'function') {
+      return Promise.reject(new WalError('ERR_WAL_OPTION', 'appendBatch takes an iterable of entries, an array for example'))
+    }
+    return this.#queue.appendBatch((group) => {
+      for (const entry of entries) this.#encoder.add(group, entry)
+    })
+  }
+
+  /**
+   * Appends an entry and blocks until it is acknowledged; for scripts. Throws what `append` rejects with, and `ERR_WAL_BUSY`
+   * while a promise of this log has not settled.
+   */
+  appendSync(entry: I): number {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) throw refusal
+    return this.#queue.appendBlocking((group) => this.#encoder.add(group, entry))
+  }
+
+  /** Puts everything that was appended before the call on stable storage; the durable offset. */
+  sync(): Promise<number> {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    return this.#queue.sync()
+  }
+
+  /** The entry with an offset. Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` outside `firstOffset…lastOffset`. */
+  async get(offset: number): Promise<StoredEntry<O>> {
+    this.#readable.assertReadable()
+    if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this, offset)
+    const batch = await runPooled(new EntryReader<O>(this.#readable, { from: offset, to: offset, copy: true }).nextBatch())
+    return batch?.[0] as StoredEntry<O>
+  }
+
+  /** Entries in order, to the `lastOffset` of the moment of the call. Each step may throw `ERR_WAL_CORRUPT`, and as the options say. */
+  entries(options: ReadOptions = {}): EntryStream<O> {
+    checkNames('entries', options, readOptionNames)
+    return entryStream<O>(this.#readable, options)
+  }
+
+  /** The same, blocking: for start-up. */
+  entriesSync(options: Pick<ReadOptions, 'from' | 'to' | 'copy'> = {}): Iterable<StoredEntry<O>> {
+    checkNames('entriesSync', options, readOptionNames)
+    return entryIterable<O>(this.#readable, options)
+  }
+
+  /**
+   * Says that entries below `offset` are no longer wanted, durably, and frees the segments that hold nothing else. Afterwards
+   * `firstOffset` is `offset`, unless it was higher (format 1 frees whole segments, and keeps the newest one with an entry).
+   *
+   * Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` above `lastOffset + 1`. Works on a full disk.
+   */
+  truncateBefore(offset: number): Promise<void> {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    return this.#queue.operate(() => this.#truncateBefore(offset))
+  }
+
+  async #truncateBefore(offset: number): Promise<void> {
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.lastOffset + 1) throw outOfRange(this, offset)
+    if (offset <= this.firstOffset) return
+    let removed: number
+    try {
+      removed = await runPooled(truncateFront(this.#segments, this.#writer, offset))
+    } catch (error) {
+      if (error instanceof WalError && !isNoSpace(error)) this.#queue.fail(error)
+      throw error
+    }
+    this.#removedSegments += removed
+    this.#options.logger.info({ path: this.#options.directory, firstOffset: this.firstOffset, removedSegments: removed }, 'truncated the log in front')
+  }
+
+  /** The segments, oldest first. */
+  segments(): readonly SegmentInfo[] {
+    return this.#segments.infos(this.firstOffset, this.lastOffset)
+  }
+
+  /** Counters and distributions since the log was opened. */
+  stats(): LogStats {
+    return { ...this.#queue.stats(), rolls: this.#rolls, segments: this.#segments.live.length, removedSegments: this.#removedSegments }
+  }
+
+  /**
+   * Takes no new appends, finishes what was accepted, syncs it, says in the log that all is well, and frees the lock. Again: the same
+   * promise. After a failure it frees everything, then rejects with `ERR_WAL_FAILED`.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { logger, directory } = this.#options
+    if (this.#state === 'open') {
+      this.#state = 'closing'
+      // In its place in the order of the calls: behind all that was accepted.
+      await this.#queue.operate(() => this.#endLife()).catch((error: unknown) => this.#queue.fail(error as WalError))
+    }
+    this.#queue.stop()
+    // Rule 8: while a call may still write to the files, nobody else may have the log.
+    await this.#queue.whenIdle()
+    if (this.#failure !== undefined) await runPooled(this.#writer.release()).catch(() => {})
+    await runPooled(this.#segments.close())
+    await this.#lock.release()
+    if (this.#failure !== undefined) throw this.#refusal('closed') as WalError
+    this.#state = 'closed'
+    logger.info({ path: directory, lastOffset: this.lastOffset }, 'closed the log')
+  }
+
+  async #endLife(): Promise<void> {
+    if (await runPooled(this.#writer.close())) return
+    this.#options.logger.warn({ path: this.#options.directory }, 'closed the log without a close record, for lack of space: nothing is lost')
+  }
+
+  #fail(failure: WalError): void {
+    this.#failure = failure
+    this.#state = 'failed'
+    this.#options.logger.error({ path: this.#options.directory, err: failure }, 'the log has failed: close it and open it again')
+  }
+
+  /** Why nothing can be done with the log, or undefined. Reading goes on while it closes, appending does not. */
+  #refusal(from: 'closing' | 'closed'): WalError | undefined {
+    if (this.#failure !== undefined) {
+      return new WalError('ERR_WAL_FAILED', `the log in ${this.#options.directory} has failed: ${reasonOf(this.#failure)}. Close it and open it again`, {
+        path: this.#options.directory,
+        cause: this.#failure,
+      })
+    }
+    if (this.#state !== 'closed' && (from === 'closed' ? this.#closing === undefined : this.#state === 'open')) return undefined
+    return new WalError('ERR_WAL_CLOSED', `the log in ${this.#options.directory} is closed`, { path: this.#options.directory })
+  }
+}
+
+async function makeDirectory({ fileSystem, directory, directoryMode }: ResolvedOptions): Promise<void> {
+  try {
+    await fileSystem.makeDirectory(directory, directoryMode)
+  } catch (error) {
+    const code = isNoSpace(error) ? 'ERR_WAL_NO_SPACE' : 'ERR_WAL_WRITE_FAILED'
+    throw new WalError(code, `the directory ${directory} can't be made: ${reasonOf(error)}`, { path: directory, cause: error })
+  }
+}
