@@ -175,8 +175,8 @@ export class CommitQueue<G extends CommitGroup> {
     this.#unsettled++
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({
-        // What it throws is the caller's to judge: see `fail`.
-        run: () => run().then(resolve, reject),
+        // What it throws is the caller's to judge: see `fail`. It has settled before the caller can find out.
+        run: () => run().finally(() => this.#unsettled--).then(resolve, reject),
         reject,
       })
       this.#hurry?.()
@@ -328,7 +328,6 @@ export class CommitQueue<G extends CommitGroup> {
       if ('run' in work) {
         this.#queue.shift()
         await work.run()
-        this.#unsettled--
         continue
       }
       if (this.#options.policy.delayMs > 0) await this.#waitForMore(work)

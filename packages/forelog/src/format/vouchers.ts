@@ -5,28 +5,27 @@
 import { type ControlContent, readControlContent, readControlFrame } from './control-record.js'
 import { offsetFromLowHalf } from './record.js'
 
+export type VoucherResult =
+  | { readonly found: 'voucher' | 'none' }
+  /** Whole and of this segment, but of a later version of the format, which may vouch for anything. */
+  | { readonly found: 'unsupported' }
+  /** So many bytes, from the record's first one on, must be there to tell. */
+  | { readonly found: 'more'; readonly bytes: number }
+
 /**
- * What the record at `at` proves: a commit, close or durable mark of this salt, whole in itself, whose durable offset is
- * at or above `failingOffset` and below its own next offset. Its chain is not asked: what it hangs on may be what was
- * damaged. `more`: so many bytes, from `at` on, must be there to tell.
+ * Whether the record at `at` is a voucher: a commit, close or durable mark of this salt, whole in itself, whose durable
+ * offset is at or above `failingOffset` and below its own next offset. Its chain is not asked: what it hangs on may be what was
+ * damaged.
  */
-export function voucherAt(
-  bytes: Uint8Array,
-  at: number,
-  available: number,
-  left: number,
-  salt: string,
-  failingOffset: number,
-): { readonly durableOffset: number } | { readonly more: number } | undefined {
+export function voucherAt(bytes: Uint8Array, at: number, available: number, left: number, salt: string, failingOffset: number): VoucherResult {
   const framed = readControlFrame(bytes, at, available, left)
-  if (framed.found === 'more') return { more: framed.bytes }
-  if (framed.found !== 'frame' || framed.frame.salt !== salt) return undefined
+  if (framed.found === 'more') return framed
+  if (framed.found !== 'frame' || framed.frame.salt !== salt) return { found: 'none' }
   const read = readControlContent(bytes, at, framed.frame)
-  if (read.found !== 'content') return undefined
-  const durableOffset = durableOffsetOf(read.content)
-  if (durableOffset === undefined || durableOffset < failingOffset) return undefined
-  const ownNextOffset = offsetFromLowHalf(framed.frame.lowOffset, failingOffset)
-  return durableOffset < ownNextOffset ? { durableOffset } : undefined
+  if (read.found === 'unsupported') return { found: 'unsupported' }
+  const durableOffset = read.found === 'content' ? durableOffsetOf(read.content) : undefined
+  if (durableOffset === undefined || durableOffset < failingOffset) return { found: 'none' }
+  return { found: durableOffset < offsetFromLowHalf(framed.frame.lowOffset, failingOffset) ? 'voucher' : 'none' }
 }
 
 /** Up to which offset a record proves entries durable, if it does. */

@@ -137,6 +137,8 @@ export type SegmentsDecision =
       readonly action: 'live'
       /** Names, oldest first; the newest segment is the last. */
       readonly live: readonly string[]
+      /** Where the log begins: at the low-water mark, or behind an emptied segment. */
+      readonly firstOffset: number
       /** Names of what can be removed: nothing live refers to it. */
       readonly dead: readonly string[]
     }
@@ -162,10 +164,14 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
   }
 
   const live: FoundSegment[] = []
+  let endsAtEmpty = false
   for (let segment = newest; ; ) {
     const { header } = segment
     // Emptied by a truncation on a full disk: what it held is no longer wanted, and the log begins behind it.
-    if (header === 'empty') break
+    if (header === 'empty') {
+      endsAtEmpty = true
+      break
+    }
     if ('broken' in header) return refuseSegment(segment, headerFault(segment))
     if (header.segmentId !== segment.id || header.firstOffset !== segment.firstOffset) {
       return refuseSegment(segment, `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`)
@@ -201,9 +207,12 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
     // Its id is smaller than the newest one's, because it is not the newest.
     if (header !== 'empty' && 'broken' in header) return refuseSegment(segment, `nothing refers to it, and ${headerFault(segment)}`)
     if (header !== 'empty' && header.logId !== logId) return refuseSegment(segment, 'it belongs to another log')
+    // While no mark says so, the emptied files are all that tells where the log begins: they stay until one does.
+    if (header === 'empty' && endsAtEmpty) continue
     dead.push(segment.name)
   }
-  return { row: 'G', action: 'live', live: live.map(({ name }) => name), dead }
+  const firstOffset = Math.max(lowWaterMark, (live[0] as FoundSegment).firstOffset)
+  return { row: 'G', action: 'live', live: live.map(({ name }) => name), firstOffset, dead }
 }
 
 function headerFault(segment: FoundSegment): string {

@@ -12,15 +12,20 @@ import { GroupWalker } from '../segments/group-walker.js'
 import { lastNonZero } from '../segments/segment-cursor.js'
 import type { FailingGroup } from './decide.js'
 
-/** What the records up to a place say. */
-export interface Walked {
+/** Somewhere between two groups. */
+export interface Place {
   readonly position: number
+  /** What the group there must fit. */
   readonly expected: ChainPosition
+}
+
+/** What the records up to a place say. */
+export interface Walked extends Place {
   readonly lowWaterMark: number
   /** The close record that ends right there. */
   readonly close: Close | undefined
-  /** End of the last group that is proven durable. */
-  readonly provenEnd: number
+  /** The end of the last group that is proven durable; undefined: none is. */
+  readonly proven: Place | undefined
   readonly entries: number
 }
 
@@ -45,7 +50,7 @@ export function* examineNewest(window: FileWindow, header: SegmentHeader, expect
     expected,
     lowWaterMark: header.lowWaterMark,
     close: undefined,
-    provenEnd: 0,
+    proven: undefined,
     entries: 0,
   }
   // First from commit to commit, without a look at the bodies: what stands in front of a close record was synced before
@@ -79,14 +84,14 @@ interface WalkEnd {
 
 function* walk(window: FileWindow, from: Walked, verifyBodies: boolean): Steps<WalkEnd> {
   const walker = new GroupWalker(window, from.position, from.expected)
-  let { lowWaterMark, close, provenEnd, entries } = from
+  let { lowWaterMark, close, proven, entries } = from
   let lastClosed: Walked | undefined
   /** Ends of groups that nothing has proven durable yet. */
-  let unproven: { readonly offset: number; readonly end: number }[] = []
+  let unproven: Place[] = []
   for (;;) {
     const result = yield* walker.next(verifyBodies)
     if (result.found !== 'group') {
-      const end = { position: walker.position, expected: walker.expected, lowWaterMark, close, provenEnd, entries }
+      const end = { position: walker.position, expected: walker.expected, lowWaterMark, close, proven, entries }
       return { end, lastClosed, failure: result.found === 'end' ? undefined : result }
     }
     const { content, next } = result.group
@@ -94,16 +99,16 @@ function* walk(window: FileWindow, from: Walked, verifyBodies: boolean): Steps<W
     close = content.kind === 'close' ? content : undefined
     const durableOffset = durableOffsetOf(content)
     if (durableOffset !== undefined) {
-      const stillUnproven = unproven.findIndex(({ offset }) => offset > durableOffset)
-      const proven = stillUnproven < 0 ? unproven.length : stillUnproven
-      provenEnd = unproven[proven - 1]?.end ?? provenEnd
-      if (proven > 0) unproven = unproven.slice(proven)
+      const stillUnproven = unproven.findIndex(({ expected }) => expected.nextOffset > durableOffset + 1)
+      const count = stillUnproven < 0 ? unproven.length : stillUnproven
+      proven = unproven[count - 1] ?? proven
+      if (count > 0) unproven = unproven.slice(count)
     }
     if (content.kind === 'commit') {
-      unproven.push({ offset: next.nextOffset - 1, end: walker.position })
+      unproven.push({ position: walker.position, expected: next })
       entries += content.lengths.length
     }
-    if (close !== undefined) lastClosed = { position: walker.position, expected: walker.expected, lowWaterMark, close, provenEnd, entries }
+    if (close !== undefined) lastClosed = { position: walker.position, expected: walker.expected, lowWaterMark, close, proven, entries }
   }
 }
 
@@ -116,6 +121,9 @@ function* examineFailure(window: FileWindow, end: Walked, tailBytes: number, fai
   const commit = failure?.commit
   const searchFrom = at + (commit?.bytes ?? 1)
   const voucher = yield* findVoucher(window, searchFrom, end.expected)
+  if (voucher?.unsupported === true) {
+    return { why: `${why}, and a record of a later version of the format stands behind it, at byte ${voucher.position}`, whole: 'unsupported', withinFile: true, hasZeroSector: false }
+  }
   const left = window.left(at)
   const loaded = yield* window.load(at, Math.min(left, Math.max(commit?.bytes ?? mendableBytes, 1), mendableBytes))
   const tail = window.bytes.subarray(window.indexOf(at), window.indexOf(at) + loaded)
@@ -123,7 +131,7 @@ function* examineFailure(window: FileWindow, end: Walked, tailBytes: number, fai
   const groupBytes = mended?.groupBytes ?? commit?.bytes ?? claimedBytes(tail) ?? tailBytes
   return {
     why,
-    ...(voucher === undefined ? {} : { voucher }),
+    ...(voucher === undefined ? {} : { voucher: voucher.position }),
     ...(mended === undefined
       ? {}
       : { flippedBit: { position: at + mended.byte, bit: mended.bit, sectorWasWritten: sectorWasWritten(tail, at, mended) } }),
@@ -132,8 +140,14 @@ function* examineFailure(window: FileWindow, end: Walked, tailBytes: number, fai
   }
 }
 
-/** The position of the first voucher at or behind a place. */
-function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<number | undefined> {
+interface FoundVoucher {
+  readonly position: number
+  /** Of a later version of the format: what it vouches for can't be told. */
+  readonly unsupported: boolean
+}
+
+/** The first voucher at or behind a place. */
+function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<FoundVoucher | undefined> {
   const salt = Buffer.from(fromHex(expected.salt))
   for (let position = from; window.left(position) >= closeBytes; ) {
     const loaded = yield* window.load(position, closeBytes)
@@ -146,18 +160,18 @@ function* findVoucher(window: FileWindow, from: number, expected: ChainPosition)
       continue
     }
     const record = position + found - saltAt
-    if (record >= from && (yield* vouches(window, record, expected))) return record
+    const verdict = record >= from ? yield* readVoucher(window, record, expected) : 'none'
+    if (verdict !== 'none') return { position: record, unsupported: verdict === 'unsupported' }
     position += found + 1
   }
   return undefined
 }
 
-function* vouches(window: FileWindow, record: number, expected: ChainPosition): Steps<boolean> {
+function* readVoucher(window: FileWindow, record: number, expected: ChainPosition): Steps<'voucher' | 'unsupported' | 'none'> {
   for (;;) {
     const result = voucherAt(window.bytes, window.indexOf(record), window.available(record), window.left(record), expected.salt, expected.nextOffset)
-    if (result === undefined) return false
-    if ('durableOffset' in result) return true
-    if ((yield* window.load(record, result.more)) < result.more) return false
+    if (result.found !== 'more') return result.found
+    if ((yield* window.load(record, result.bytes)) < result.bytes) return 'none'
   }
 }
 

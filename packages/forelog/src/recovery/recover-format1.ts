@@ -15,7 +15,7 @@ import type { DirectoryNames } from '../segments/segment-name.js'
 import { makeSegment } from '../segments/segment-set.js'
 import type { Steps } from '../steps.js'
 import { decideEndOfFormat1, type FailingRecord } from './decide.js'
-import { mend, type RecoveredLog, type RecoveryRequest, refusal } from './recovered-log.js'
+import { mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
 
 interface Found {
   readonly id: number
@@ -58,7 +58,7 @@ export function* recoverFormat1(request: RecoveryRequest, names: DirectoryNames)
     fileBytes: newest.fileBytes,
     tailBytes,
     // Nothing in this format says what is durable, so all of the segment is written again.
-    rewriteFrom: 0,
+    rewrite: (file) => rewriteRecords(file, position, framingOf),
     remove: names.temporaries,
   })
   return {
@@ -77,6 +77,19 @@ export function* recoverFormat1(request: RecoveryRequest, names: DirectoryNames)
       ...(failing === undefined ? {} : { recordsBehindTear: failing.recordsBehind }),
     },
   }
+}
+
+function* rewriteRecords(file: DurableFile, end: number, framingOf: FramingOf): Steps<void> {
+  yield* rewriteVerified(file, 0, end, (bytes, left) => {
+    let whole = 0
+    for (;;) {
+      const result = frameRecord(bytes, whole, bytes.length - whole, left - whole, framingOf)
+      if (result.found === 'more' && whole === 0) return { more: result.bytes }
+      const payload = whole + recordHeaderBytes
+      if (result.found !== 'record' || crc32(bytes, payload, payload + result.record.length) !== result.record.crc) return { whole }
+      whole = payload + result.record.length
+    }
+  })
 }
 
 function* look(request: RecoveryRequest, name: string, id: number): Steps<Found> {

@@ -4,14 +4,15 @@
 import { join } from 'node:path'
 import { WalError } from '../errors.js'
 import { DurableFile } from '../files/durable-file.js'
-import { closeBytes, ControlChain, fromHex, readSegmentHeader, segmentHeaderBytes, type HeaderResult } from '../format/control-record.js'
+import { closeBytes, ControlChain, type ControlFrame, fromHex, readSegmentHeader, segmentHeaderBytes, type HeaderResult, type SegmentHeader } from '../format/control-record.js'
+import { readGroup } from '../format/group.js'
 import { FileWindow } from '../segments/file-window.js'
 import type { DirectoryNames } from '../segments/segment-name.js'
 import { makeSegment } from '../segments/segment-set.js'
 import type { Steps } from '../steps.js'
 import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } from './decide.js'
-import { examineNewest } from './examine-newest.js'
-import { mend, type RecoveredLog, type RecoveryRequest, refusal } from './recovered-log.js'
+import { examineNewest, type Walked } from './examine-newest.js'
+import { mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
 
 interface ReadSegment {
   readonly found: FoundSegment
@@ -58,7 +59,7 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
     end: end.position,
     fileBytes: newest.fileBytes,
     tailBytes,
-    rewriteFrom: end.close === undefined ? end.provenEnd : end.position,
+    rewrite: end.close === undefined ? (file) => rewriteGroups(file, end, header, frame) : undefined,
     remove: [...ofSegments.dead, ...names.temporaries],
   })
   const live = ofSegments.live.map((liveName) => {
@@ -73,7 +74,7 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
       file: writable,
       position: end.position,
       nextOffset,
-      lowWaterMark: end.lowWaterMark,
+      lowWaterMark: ofSegments.firstOffset,
       chain: new ControlChain(fromHex(salt), previous),
       logId: header.logId,
       unsettled: closeRecord,
@@ -88,6 +89,28 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
       bytesExamined: examined.bytesExamined,
     },
   }
+}
+
+/** Row I: every byte from the end of the last entry that is proven durable, or else from the start of the segment, up to T. */
+function* rewriteGroups(file: DurableFile, end: Walked, header: SegmentHeader, frame: ControlFrame): Steps<void> {
+  const start = { position: segmentHeaderBytes, expected: { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc } }
+  if (end.proven === undefined) {
+    yield* rewriteVerified(file, 0, segmentHeaderBytes, (bytes, left) => {
+      const result = readSegmentHeader(bytes, left)
+      return result.found === 'header' && result.frame.crc === frame.crc ? { whole: segmentHeaderBytes } : { more: segmentHeaderBytes }
+    })
+  }
+  let { expected } = end.proven ?? start
+  yield* rewriteVerified(file, (end.proven ?? start).position, end.position, (bytes, left) => {
+    let whole = 0
+    for (;;) {
+      const result = readGroup(bytes, whole, bytes.length - whole, left - whole, expected, true)
+      if (result.found === 'more' && whole === 0) return { more: result.bytes }
+      if (result.found !== 'group') return { whole }
+      whole += result.group.bytes
+      expected = result.group.next
+    }
+  })
 }
 
 function* readHeader(request: RecoveryRequest, name: string, id: number, firstOffset: number): Steps<ReadSegment> {

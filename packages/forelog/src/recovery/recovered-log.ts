@@ -8,6 +8,7 @@ import { DurableFile, removeFile, syncDirectory } from '../files/durable-file.js
 import type { FileSystem } from '../files/file-system.js'
 import type { Format } from '../format/record.js'
 import type { Logger } from '../logger.js'
+import { FileWindow } from '../segments/file-window.js'
 import type { Segment } from '../segments/segment-set.js'
 import type { LogEnd } from '../segments/segment-writer.js'
 import type { Steps } from '../steps.js'
@@ -59,8 +60,8 @@ export interface Mending {
   readonly fileBytes: number
   /** Bytes behind T that are not only zeros: they go to quarantine. */
   readonly tailBytes: number
-  /** From here on up to T all is written again; `end`: nothing is. */
-  readonly rewriteFrom: number
+  /** Writes again what is not proven durable, up to T, verified as it is written; undefined: all of it is proven. */
+  readonly rewrite: ((file: DurableFile) => Steps<void>) | undefined
   /** Names that nothing refers to. */
   readonly remove: readonly string[]
 }
@@ -73,19 +74,21 @@ const chunkBytes = 1024 * 1024
  */
 export function* mend(request: RecoveryRequest, mending: Mending): Steps<{ file: DurableFile; quarantined: string[] }> {
   const { fileSystem, directory } = request
-  const { name, end, tailBytes, rewriteFrom } = mending
+  const { name, end, tailBytes, rewrite } = mending
   const file = yield* DurableFile.open(fileSystem, join(directory, name), { access: 'write' })
   try {
     // Rule 6: the copy first, and durably; then the cut, and that synced; only then may anything be written.
     const quarantined = tailBytes > 0 ? [yield* quarantine(request, file, name, end, tailBytes)] : []
     // Row I: after a sync that failed, the page cache may show what the disk never got, and call it clean. Written again it is
     // dirty, and the sync behind it says what is true.
-    yield* rewrite(file, rewriteFrom, end)
+    if (rewrite !== undefined) yield* rewrite(file)
     if (mending.fileBytes > end) yield* file.truncate(end)
-    if (rewriteFrom < end || mending.fileBytes > end) yield* file.sync()
-    for (const dead of mending.remove) yield* removeFile(fileSystem, join(directory, dead))
+    if (rewrite !== undefined || mending.fileBytes > end) yield* file.sync()
     // Rule 5: every opening syncs the directory before its first acknowledgement. The life before may have died in front of it.
+    // What makes a segment dead, a mark or a newer segment, is durable only now, so nothing is removed before.
     yield* syncDirectory(fileSystem, directory)
+    for (const dead of mending.remove) yield* removeFile(fileSystem, join(directory, dead))
+    if (mending.remove.length > 0) yield* syncDirectory(fileSystem, directory)
     return { file, quarantined }
   } catch (error) {
     yield* file.close()
@@ -93,12 +96,36 @@ export function* mend(request: RecoveryRequest, mending: Mending): Steps<{ file:
   }
 }
 
-function* rewrite(file: DurableFile, from: number, to: number): Steps<void> {
-  const buffer = new Uint8Array(Math.min(chunkBytes, Math.max(0, to - from)))
-  for (let at = from; at < to; at += buffer.length) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, to - at))
-    yield* file.read(piece, at)
-    yield* file.write([piece], at)
+/**
+ * Writes again what stands from `from` to `to`. `verified` says how many of the loaded bytes are whole groups or records, or how
+ * many must be loaded to tell: what was verified is written from the same memory. Read a second time, a page that a failed sync
+ * left clean may hold what the disk has, and that would be made durable.
+ */
+export function* rewriteVerified(
+  file: DurableFile,
+  from: number,
+  to: number,
+  verified: (bytes: Uint8Array, left: number) => { readonly whole: number } | { readonly more: number },
+): Steps<void> {
+  const window = new FileWindow(file, to, chunkBytes)
+  let wanted = 1
+  for (let position = from; position < to; ) {
+    const loaded = yield* window.load(position, wanted)
+    const at = window.indexOf(position)
+    const result = verified(window.bytes.subarray(at, at + loaded), to - position)
+    if ('more' in result && result.more > loaded && loaded >= wanted && loaded < to - position) {
+      wanted = result.more
+      continue
+    }
+    if ('more' in result || result.whole === 0) {
+      throw new WalError('ERR_WAL_READ_FAILED', `${file.path} at byte ${position} reads differently than a moment ago: check the disk, then open the log again`, {
+        path: file.path,
+        position,
+      })
+    }
+    yield* file.write([window.bytes.subarray(at, at + result.whole)], position)
+    position += result.whole
+    wanted = 1
   }
 }
 

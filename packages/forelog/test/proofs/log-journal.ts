@@ -1,0 +1,98 @@
+/**
+ * What a workload asked of a log and what it was told, in order: enough to say of any log found after a crash whether
+ * an invariant of RELIABILITY is broken.
+ */
+import type { WriteAheadLog } from '../../src/index.js'
+
+export type LogEvent =
+  /** Asked for: payloads of entries, by their offsets. */
+  | { readonly kind: 'append'; readonly first: number; readonly payloads: readonly string[]; readonly batch: boolean }
+  /** Refused for lack of space: none of these may be there later on. */
+  | { readonly kind: 'refused'; readonly first: number }
+  /** Told: acknowledged up to here; durable up to here. */
+  | { readonly kind: 'acknowledged'; readonly last: number }
+  | { readonly kind: 'durable'; readonly last: number }
+  | { readonly kind: 'truncate'; readonly offset: number }
+  | { readonly kind: 'truncated'; readonly offset: number }
+  /** A life began, and showed this. */
+  | { readonly kind: 'opened'; readonly firstOffset: number; readonly lastOffset: number }
+
+interface Batch {
+  readonly first: number
+  readonly last: number
+}
+
+/** What may and must be found, as far as a journal says. */
+export class Expectation {
+  /** Every payload that was appended under an offset and may still be there. */
+  readonly #payloads = new Map<number, string>()
+  #batches: Batch[] = []
+  #durable = 0
+  #truncated = 1
+  #truncating = 1
+  #lastAppended = 0
+
+  constructor(events: Iterable<LogEvent>) {
+    for (const event of events) this.#take(event)
+  }
+
+  #take(event: LogEvent): void {
+    switch (event.kind) {
+      case 'append':
+        event.payloads.forEach((payload, index) => this.#payloads.set(event.first + index, payload))
+        this.#lastAppended = event.first + event.payloads.length - 1
+        if (event.batch) this.#batches.push({ first: event.first, last: this.#lastAppended })
+        return
+      case 'refused':
+        this.#forgetFrom(event.first)
+        return
+      case 'acknowledged':
+        return
+      case 'durable':
+        this.#durable = Math.max(this.#durable, event.last)
+        return
+      case 'truncate':
+        this.#truncating = Math.max(this.#truncating, event.offset)
+        return
+      case 'truncated':
+        this.#truncated = Math.max(this.#truncated, event.offset)
+        return
+      case 'opened':
+        // What a life showed is durable, and what it did not show is gone.
+        this.#forgetFrom(event.lastOffset + 1)
+        this.#durable = event.lastOffset
+        this.#truncated = Math.max(this.#truncated, event.firstOffset)
+        return
+    }
+  }
+
+  #forgetFrom(offset: number): void {
+    for (const known of this.#payloads.keys()) if (known >= offset) this.#payloads.delete(known)
+    this.#batches = this.#batches.filter(({ first }) => first < offset)
+    this.#lastAppended = Math.min(this.#lastAppended, offset - 1)
+  }
+
+  /** Throws what is wrong with a log that was opened after the journal ended. */
+  check(log: WriteAheadLog): void {
+    const { firstOffset, lastOffset } = log
+    if (lastOffset < this.#durable) fail(`entries ${lastOffset + 1} to ${this.#durable} were acknowledged as durable and are lost`)
+    if (lastOffset > this.#lastAppended) fail(`the log ends at ${lastOffset}, and ${this.#lastAppended} is the last that was appended`)
+    if (firstOffset < this.#truncated) fail(`the log begins at ${firstOffset}, and was truncated before ${this.#truncated}`)
+    if (firstOffset > this.#truncating) fail(`the log begins at ${firstOffset}, and was never truncated beyond ${this.#truncating}`)
+    let next = firstOffset
+    for (const { offset, entry } of log.entriesSync()) {
+      if (offset !== next) fail(`entry ${offset} stands where ${next} is next`)
+      const payload = Buffer.from(entry.payload).toString('latin1')
+      if (payload !== this.#payloads.get(offset)) fail(`entry ${offset} is not what was appended: ${payload.slice(0, 20)}`)
+      next++
+    }
+    if (next !== lastOffset + 1) fail(`the log holds entries up to ${next - 1}, and says ${lastOffset}`)
+    for (const { first, last } of this.#batches) {
+      if (lastOffset >= first && lastOffset < last) fail(`the batch ${first} to ${last} is there in part, up to ${lastOffset}`)
+    }
+  }
+}
+
+function fail(what: string): never {
+  throw new Error(what)
+}
