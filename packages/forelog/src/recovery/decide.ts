@@ -79,7 +79,10 @@ export function decideEnd(failing: FailingGroup | undefined, mode: RecoveryMode)
 /** What format 1 can tell of T: nothing proves anything there, so all that is cut is ambiguous. */
 export interface FailingRecord {
   readonly why: string
-  readonly flippedBit?: { readonly position: number; readonly bit: number }
+  /** As in a {@link FailingGroup}. */
+  readonly flippedBit?: NonNullable<FailingGroup['flippedBit']>
+  /** Whether one of the sectors of the record, once mended, is all zero from T on: then part of it was never written. */
+  readonly hasZeroSector: boolean
   /** Its CRC holds once so many bytes behind its payload are counted in: it was written by a faulty `encodePayload`. */
   readonly paddedWith?: number
   /** Whole records behind T. */
@@ -95,7 +98,7 @@ export function decideEndOfFormat1(failing: FailingRecord | undefined, mode: Rec
       `${failing.why}, but it fits with ${failing.paddedWith} more bytes behind the payload: it was encoded by an entry that returned its whole buffer, and what follows can't be found`,
     )
   }
-  if (failing.flippedBit !== undefined) {
+  if (failing.flippedBit?.sectorWasWritten === true && !failing.hasZeroSector) {
     const { position, bit } = failing.flippedBit
     return { ...refuse('E', 'ERR_WAL_CORRUPT', `${failing.why}, and bit ${bit} of byte ${position} alone explains it: it was flipped`), bit: { position, bit } }
   }
@@ -182,7 +185,13 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
       return refuseSegment(segment, `it begins at offset ${segment.firstOffset}, behind the beginning of ${later.name}, which follows it`)
     }
     live.unshift(segment)
-    if (segment.firstOffset <= lowWaterMark || header.previousSegmentId === 0) break
+    if (segment.firstOffset <= lowWaterMark) break
+    if (header.previousSegmentId === 0) {
+      // The first one of a log begins at 1, which a mark of 0 does not say.
+      if (segment.firstOffset === 1) break
+      return refuseSegment(segment, `it begins at offset ${segment.firstOffset}, entries from ${lowWaterMark} on are wanted, and it names no segment in front of it`)
+    }
+    if (header.previousSegmentId >= segment.id) return refuseSegment(segment, `it names segment ${header.previousSegmentId} as the one in front of it`)
     const previous = byId.get(header.previousSegmentId)
     if (previous === undefined) {
       return {

@@ -3,7 +3,7 @@
  * place. Changes nothing.
  */
 import type { Steps } from '../steps.js'
-import { type Close, closeBytes, controlPrefixBytes, fromHex, saltAt, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
+import { type Close, controlPrefixBytes, fromHex, saltAt, saltBytes, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import { findFlippedBit } from '../format/flipped-bit.js'
 import { type ChainPosition, claimedBytes, type GroupFailure } from '../format/group.js'
 import { durableOffsetOf, voucherAt } from '../format/vouchers.js'
@@ -11,6 +11,7 @@ import type { FileWindow } from '../segments/file-window.js'
 import { GroupWalker } from '../segments/group-walker.js'
 import { lastNonZero } from '../segments/segment-cursor.js'
 import type { FailingGroup } from './decide.js'
+import { hasZeroSector, sectorReachBytes, sectorWasWritten } from './sectors.js'
 
 /** Somewhere between two groups. */
 export interface Place {
@@ -42,7 +43,8 @@ export interface NewestSegment {
 
 /** The search for one flipped bit holds the group in memory: one that claims to be larger is not searched. */
 const mendableBytes = 128 * 1024 * 1024
-const sectorBytes = 512
+/** No control record is shorter: header, length, and what stands in all kinds up to `previous`. */
+const leastControlBytes = saltAt + saltBytes + 4
 
 export function* examineNewest(window: FileWindow, header: SegmentHeader, expected: ChainPosition): Steps<NewestSegment> {
   const start: Walked = {
@@ -125,10 +127,13 @@ function* examineFailure(window: FileWindow, end: Walked, tailBytes: number, fai
     return { why: `${why}, and a record of a later version of the format stands behind it, at byte ${voucher.position}`, whole: 'unsupported', withinFile: true, hasZeroSector: false }
   }
   const left = window.left(at)
-  const loaded = yield* window.load(at, Math.min(left, Math.max(commit?.bytes ?? mendableBytes, 1), mendableBytes))
+  // To the end of the last sector of the group: what stands behind it there tells whether that sector was written.
+  const wanted = Math.min(left, commit === undefined ? mendableBytes : commit.bytes + sectorReachBytes, mendableBytes)
+  const loaded = Math.min(wanted, yield* window.load(at, wanted))
   const tail = window.bytes.subarray(window.indexOf(at), window.indexOf(at) + loaded)
   const mended = findFlippedBit(tail, end.expected)
-  const groupBytes = mended?.groupBytes ?? commit?.bytes ?? claimedBytes(tail) ?? tailBytes
+  // Where not even its length can be read, it ends within the file only if the least one would.
+  const groupBytes = mended?.groupBytes ?? commit?.bytes ?? claimedBytes(tail) ?? Math.max(tailBytes, leastControlBytes)
   return {
     why,
     ...(voucher === undefined ? {} : { voucher: voucher.position }),
@@ -149,9 +154,9 @@ interface FoundVoucher {
 /** The first voucher at or behind a place. */
 function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<FoundVoucher | undefined> {
   const salt = Buffer.from(fromHex(expected.salt))
-  for (let position = from; window.left(position) >= closeBytes; ) {
-    const loaded = yield* window.load(position, closeBytes)
-    if (loaded < closeBytes) return undefined
+  for (let position = from; window.left(position) >= salt.length; ) {
+    const loaded = yield* window.load(position, salt.length)
+    if (loaded < salt.length) return undefined
     const at = window.indexOf(position)
     const found = Buffer.from(window.bytes.buffer, window.bytes.byteOffset + at, loaded).indexOf(salt)
     if (found < 0) {
@@ -173,26 +178,4 @@ function* readVoucher(window: FileWindow, record: number, expected: ChainPositio
     if (result.found !== 'more') return result.found
     if ((yield* window.load(record, result.bytes)) < result.bytes) return 'none'
   }
-}
-
-/** Whether the sector of a bit has another set bit, at or behind T. */
-function sectorWasWritten(tail: Uint8Array, position: number, place: { readonly byte: number; readonly bit: number }): boolean {
-  const sector = Math.floor((position + place.byte) / sectorBytes) * sectorBytes
-  const from = Math.max(0, sector - position)
-  const to = Math.min(tail.length, sector + sectorBytes - position)
-  for (let index = from; index < to; index++) {
-    const byte = tail[index] as number
-    if ((index === place.byte ? byte & ~(1 << place.bit) : byte) !== 0) return true
-  }
-  return false
-}
-
-/** Whether one of the sectors that the first `bytes` of the tail lie in is all zero, from T on. */
-function hasZeroSector(tail: Uint8Array, position: number, bytes: number): boolean {
-  for (let sector = Math.floor(position / sectorBytes) * sectorBytes; sector < position + bytes; sector += sectorBytes) {
-    const from = Math.max(0, sector - position)
-    const to = Math.min(tail.length, sector + sectorBytes - position)
-    if (tail.subarray(from, to).every((byte) => byte === 0)) return true
-  }
-  return false
 }

@@ -15,6 +15,7 @@ import type { DirectoryNames } from '../segments/segment-name.js'
 import { makeSegment } from '../segments/segment-set.js'
 import type { Steps } from '../steps.js'
 import { decideEndOfFormat1, type FailingRecord } from './decide.js'
+import { hasZeroSector, sectorWasWritten } from './sectors.js'
 import { mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
 
 interface Found {
@@ -153,7 +154,9 @@ function* examine(request: RecoveryRequest, file: DurableFile, found: readonly F
   const disagrees = earlier?.firstOffset !== undefined && newest.firstOffset !== undefined && newest.firstOffset <= earlier.firstOffset
   if (expected === undefined && (walked.entries <= 1 || disagrees)) {
     // One record alone can't show that its own offset is right, and none has none: the segment before says what is next.
-    expected = earlier === undefined ? undefined : yield* endOf(request, earlier, framingOf)
+    if (earlier !== undefined) expected = yield* endOf(request, earlier, framingOf)
+    // Empty files from the first one on: nothing was ever written.
+    else if (walked.entries === 0 && found[0]?.id === 1) expected = 1
     if (expected === undefined && walked.entries === 0) throw missing(newest, 1)
     walked = yield* walk(window, expected, framingOf)
   }
@@ -176,7 +179,10 @@ function* examine(request: RecoveryRequest, file: DurableFile, found: readonly F
     tailBytes,
     failing: {
       why: stopped.why,
-      ...(flipped === undefined ? {} : { flippedBit: { position: position + flipped.byte, bit: flipped.bit } }),
+      ...(flipped === undefined
+        ? {}
+        : { flippedBit: { position: position + flipped.byte, bit: flipped.bit, sectorWasWritten: sectorWasWritten(tail, position, flipped) } }),
+      hasZeroSector: flipped !== undefined && hasZeroSector(tail, position, flipped.recordBytes),
       ...(paddedWith === undefined ? {} : { paddedWith }),
       recordsBehind: countRecords(tail, nextOffset, framingOf),
     },
@@ -239,24 +245,35 @@ function wholeRecord(tail: Uint8Array, at: number, offset: number, framingOf: Fr
   return crc32(tail, payload, payload + result.record.length) === result.record.crc ? result.record : undefined
 }
 
-function findFlippedBit(tail: Uint8Array, offset: number, framingOf: FramingOf): { byte: number; bit: number } | undefined {
-  const mends = (byte: number, bit: number): boolean => {
+interface FlippedBit {
+  readonly byte: number
+  readonly bit: number
+  /** Bytes of the record, once mended. */
+  readonly recordBytes: number
+}
+
+function findFlippedBit(tail: Uint8Array, offset: number, framingOf: FramingOf): FlippedBit | undefined {
+  const mend = (byte: number, bit: number): FlippedBit | undefined => {
     tail[byte] = (tail[byte] as number) ^ (1 << bit)
     const record = wholeRecord(tail, 0, offset, framingOf)
     tail[byte] = (tail[byte]) ^ (1 << bit)
-    return record !== undefined
+    return record === undefined ? undefined : { byte, bit, recordBytes: recordHeaderBytes + record.length }
   }
   // Where the payload ends is found all the same, the CRC names the bit.
   const framed = frameRecord(tail, 0, tail.length, tail.length, framingOf)
   if (framed.found === 'record') {
     const { length, crc } = framed.record
     const place = flippedBitOf(crc32(tail, recordHeaderBytes, recordHeaderBytes + length), crc, length)
-    if (place !== undefined && mends(recordHeaderBytes + place.byte, place.bit)) return { byte: recordHeaderBytes + place.byte, bit: place.bit }
+    const mended = place === undefined ? undefined : mend(recordHeaderBytes + place.byte, place.bit)
+    if (mended !== undefined) return mended
   }
   // Else the bit is in the header, or in what says where the payload ends.
   const tries = Math.min(triedBytes, tail.length, Math.max(recordHeaderBytes, Math.floor(triedWorkBytes / (8 * tail.length))))
   for (let byte = 0; byte < tries; byte++) {
-    for (let bit = 0; bit < 8; bit++) if (mends(byte, bit)) return { byte, bit }
+    for (let bit = 0; bit < 8; bit++) {
+      const mended = mend(byte, bit)
+      if (mended !== undefined) return mended
+    }
   }
   return undefined
 }

@@ -79,11 +79,16 @@ export function* mend(request: RecoveryRequest, mending: Mending): Steps<{ file:
   try {
     // Rule 6: the copy first, and durably; then the cut, and that synced; only then may anything be written.
     const quarantined = tailBytes > 0 ? [yield* quarantine(request, file, name, end, tailBytes)] : []
+    if (mending.fileBytes > end) {
+      yield* file.truncate(end)
+      yield* file.sync()
+    }
     // Row I: after a sync that failed, the page cache may show what the disk never got, and call it clean. Written again it is
     // dirty, and the sync behind it says what is true.
-    if (rewrite !== undefined) yield* rewrite(file)
-    if (mending.fileBytes > end) yield* file.truncate(end)
-    if (rewrite !== undefined || mending.fileBytes > end) yield* file.sync()
+    if (rewrite !== undefined) {
+      yield* rewrite(file)
+      yield* file.sync()
+    }
     // Rule 5: every opening syncs the directory before its first acknowledgement. The life before may have died in front of it.
     // What makes a segment dead, a mark or a newer segment, is durable only now, so nothing is removed before.
     yield* syncDirectory(fileSystem, directory)

@@ -20,6 +20,8 @@ export interface SegmentEnd {
   readonly nextOffset: number
   /** CRC field of its last control record; 0 in format 1. */
   readonly previous: number
+  /** What is wrong behind its last live entry: damage, unless the next segment cuts off what stands there. */
+  readonly fault?: WalError
 }
 
 export interface SegmentCursor {
@@ -49,6 +51,7 @@ export class GroupCursor implements SegmentCursor {
   readonly #window: FileWindow
   #walker: GroupWalker | undefined
   #endsWithClose = false
+  #fault: WalError | undefined
 
   constructor(request: CursorRequest, file: DurableFile) {
     this.#request = request
@@ -61,7 +64,7 @@ export class GroupCursor implements SegmentCursor {
 
   get end(): SegmentEnd {
     const { nextOffset, previous } = (this.#walker as GroupWalker).expected
-    return { nextOffset, previous }
+    return { nextOffset, previous, ...(this.#fault === undefined ? {} : { fault: this.#fault }) }
   }
 
   *next(): Steps<RecordRun | undefined> {
@@ -84,7 +87,10 @@ export class GroupCursor implements SegmentCursor {
       // What was filled ahead behind a close record was cut off, or that was lost: it is no damage.
       if (this.#endsWithClose && (yield* onlyZerosFrom(this.#window, walker.position))) return undefined
       const why = result.found === 'end' ? 'it ends without a close record' : result.why
-      throw damage(segment, walker.position, walker.expected.nextOffset, why)
+      const fault = damage(segment, walker.position, walker.expected.nextOffset, why)
+      if (newest || nextOffset <= last) throw fault
+      this.#fault = fault
+      return undefined
     }
   }
 
@@ -105,11 +111,12 @@ export class GroupCursor implements SegmentCursor {
     if (header.segmentId !== segment.id || header.firstOffset !== segment.firstOffset) {
       throw damage(segment, 0, segment.firstOffset, 'its header belongs to a file of another name')
     }
-    // A cut leaves entries behind it in the segment before: they are dead, and the end is not asked for them.
+    // A cut leaves entries behind it in the segment before: they are dead, and neither their end nor damage to them matters.
+    if (before?.fault !== undefined && !header.cut) throw before.fault
     if (before !== undefined && !header.cut && header.firstOffset !== before.nextOffset) {
       throw missing(segment, before.nextOffset)
     }
-    if (before !== undefined && frame.previous !== before.previous) {
+    if (before !== undefined && before.fault === undefined && frame.previous !== before.previous) {
       throw damage(segment, 0, segment.firstOffset, 'it does not continue the segment before it')
     }
     return { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc }

@@ -12,7 +12,7 @@ import { DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
 import { crc32 } from '../format/checksum.js'
-import { readSegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
+import { type Commit, readSegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import { frameRecord } from '../format/framed-record.js'
 import { type Format, readU32, recordHeaderBytes } from '../format/record.js'
 import { runPooled, type Steps } from '../steps.js'
@@ -165,8 +165,13 @@ export class SegmentReader<out E = unknown> implements AsyncDisposable, AsyncIte
       if (result.found === 'end') return undefined
       if (result.found !== 'group') return yield* this.#fault(walker.position, walker.expected.nextOffset, result.why)
       if (result.group.content.kind !== 'commit') continue
-      this.#group = { firstOffset: result.group.content.firstOffset, lengths: result.group.content.lengths, index: 0 }
-      this.#position = result.position + result.group.frame.bytes
+      const { content, frame } = result.group
+      this.#position = result.position + frame.bytes
+      // A record's CRC does not cover its header: a flipped bit in a type would go unnoticed.
+      if (!(yield* this.#headersHold(this.#position, content))) {
+        return yield* this.#fault(result.position, content.firstOffset, 'the headers of a group are not those that its commit was written for')
+      }
+      this.#group = { firstOffset: content.firstOffset, lengths: content.lengths, index: 0 }
     }
     const { firstOffset, lengths, index } = this.#group
     const length = lengths[index] as number
@@ -180,6 +185,18 @@ export class SegmentReader<out E = unknown> implements AsyncDisposable, AsyncIte
       return yield* this.#fault(position, firstOffset + index, `the record of entry ${firstOffset + index} has another offset`)
     }
     return { offset: firstOffset + index, type: bytes[at + 4] as number, crc: readU32(bytes, at + 5), position, length }
+  }
+
+  *#headersHold(body: number, commit: Commit): Steps<boolean> {
+    let position = body
+    let crc = 0
+    for (const length of commit.lengths) {
+      yield* this.#window.load(position, recordHeaderBytes)
+      const at = this.#window.indexOf(position)
+      crc = crc32(this.#window.bytes, at, at + recordHeaderBytes, crc)
+      position += recordHeaderBytes + length
+    }
+    return crc === commit.headersCrc
   }
 
   *#nextOfFormat1(): Steps<Place | undefined> {

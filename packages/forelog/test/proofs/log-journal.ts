@@ -9,8 +9,7 @@ export type LogEvent =
   | { readonly kind: 'append'; readonly first: number; readonly payloads: readonly string[]; readonly batch: boolean }
   /** Refused for lack of space: none of these may be there later on. */
   | { readonly kind: 'refused'; readonly first: number }
-  /** Told: acknowledged up to here; durable up to here. */
-  | { readonly kind: 'acknowledged'; readonly last: number }
+  /** Told: durable up to here. */
   | { readonly kind: 'durable'; readonly last: number }
   | { readonly kind: 'truncate'; readonly offset: number }
   | { readonly kind: 'truncated'; readonly offset: number }
@@ -45,8 +44,6 @@ export class Expectation {
         return
       case 'refused':
         this.#forgetFrom(event.first)
-        return
-      case 'acknowledged':
         return
       case 'durable':
         this.#durable = Math.max(this.#durable, event.last)
