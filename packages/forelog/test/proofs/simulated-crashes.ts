@@ -1,0 +1,323 @@
+/**
+ * Line 1 of docs/RELIABILITY.md: random workloads on a simulated disk that fails and crashes, at random moments, in random
+ * ways; recoveries that crash in their turn; and what is found each time held against what the workload was told.
+ */
+import { WalError, WriteAheadLog } from '../../src/index.js'
+import { Random } from '../../src/testing/random.js'
+import { type CrashOutcome, crashModes, SimulatedDisk } from '../../src/testing/index.js'
+import { Expectation, type LogEvent } from './log-journal.js'
+
+const directory = '/data/log'
+
+/** What the crashes were made of: floors on these keep the workload from becoming tame. */
+export interface CrashTally {
+  crashes: number
+  /** Of those, of a recovery that was itself under way after a crash. */
+  ofRecoveries: number
+  withUnsyncedSectors: number
+  withUnsyncedNames: number
+  tornWrites: number
+  /** Moments at which the crash came. */
+  duringRoll: number
+  duringTruncation: number
+  duringOpening: number
+  duringClosing: number
+  /** What the next opening found. */
+  tornTails: number
+  ambiguous: number
+  clean: number
+  /** Faults that the disk played, and lives that ended by one. */
+  faults: number
+  failedLives: number
+  noSpace: number
+}
+
+export function newTally(): CrashTally {
+  return {
+    crashes: 0,
+    ofRecoveries: 0,
+    withUnsyncedSectors: 0,
+    withUnsyncedNames: 0,
+    tornWrites: 0,
+    duringRoll: 0,
+    duringTruncation: 0,
+    duringOpening: 0,
+    duringClosing: 0,
+    tornTails: 0,
+    ambiguous: 0,
+    clean: 0,
+    faults: 0,
+    failedLives: 0,
+    noSpace: 0,
+  }
+}
+
+type Phase = 'opening' | 'appending' | 'truncating' | 'closing'
+
+interface Shot {
+  readonly disk: SimulatedDisk
+  /** How much of the journal had happened. */
+  readonly events: number
+}
+
+const callsPerShot = 5
+/** The same of the openings that check a crash: each has some seventy calls. */
+const callsPerNestedShot = 40
+const lives = 3
+const stepsPerLife = 12
+
+/** Runs the workload of one seed, and checks every crash of it; throws the first violation, with what replays it. */
+export async function crashSeed(seed: number, tally: CrashTally): Promise<void> {
+  const random = new Random(seed)
+  const workload = new Workload(seed, random, tally)
+  await workload.run()
+  for (const shot of workload.shots) {
+    const origin = shot.disk.origin as CrashOutcome
+    try {
+      await checkShot(shot, workload.journal, random, tally)
+    } catch (error) {
+      const told = JSON.stringify(workload.journal.slice(Math.max(0, shot.events - 8), shot.events), shortened)
+      throw new Error(`seed ${seed}, a crash after ${shot.events} events, ${JSON.stringify(origin)}: ${String((error as Error).stack)}\n  told before: ${told}`, {
+        cause: error,
+      })
+    }
+  }
+}
+
+/** Opens what a crash left, holds it against the journal, goes on with it; and crashes that opening, too. */
+async function checkShot(shot: Shot, journal: readonly LogEvent[], random: Random, tally: CrashTally): Promise<void> {
+  const { disk } = shot
+  const { unsynced, tornWrites } = disk.origin as CrashOutcome
+  tally.crashes++
+  if (unsynced.sectors > 0) tally.withUnsyncedSectors++
+  if (unsynced.names > 0) tally.withUnsyncedNames++
+  if (tornWrites > 0) tally.tornWrites++
+
+  const events = journal.slice(0, shot.events)
+  const known = [...events]
+  const crashedAgain: Shot[] = []
+  disk.onCall = () => {
+    if (!random.chance(1 / callsPerNestedShot)) return
+    crashedAgain.push({ disk: disk.afterCrash(random.chance(0.2) ? 'process' : undefined), events: known.length })
+  }
+  const log = await WriteAheadLog.open(directory, { fileSystem: disk })
+  if (log.recovery.tornBytes > 0) tally.tornTails++
+  if (log.recovery.ambiguous) tally.ambiguous++
+  if (log.recovery.clean) tally.clean++
+  new Expectation(events).check(log)
+
+  // What an opening showed must be found by every later one; what a crash came in front of need not be.
+  const { firstOffset, lastOffset } = log
+  known.push({ kind: 'opened', firstOffset, lastOffset }, { kind: 'append', first: lastOffset + 1, payloads: ['more'], batch: false })
+  const offset = await log.append(Buffer.from('more'))
+  if (offset !== lastOffset + 1) throw new Error(`the offset behind ${lastOffset} was ${offset}`)
+  known.push({ kind: 'durable', last: offset })
+  await log.close()
+  disk.onCall = undefined
+  new Expectation(known).check(await reopen(disk))
+
+  for (const again of crashedAgain) {
+    tally.crashes++
+    tally.ofRecoveries++
+    new Expectation(known.slice(0, again.events)).check(await reopen(again.disk))
+  }
+}
+
+async function reopen(disk: SimulatedDisk): Promise<WriteAheadLog> {
+  // The copy has no lock and no hook: the log is looked at, and thrown away with its disk.
+  return WriteAheadLog.open(directory, { fileSystem: disk.copy() })
+}
+
+class Workload {
+  readonly journal: LogEvent[] = []
+  readonly shots: Shot[] = []
+  readonly #seed: number
+  readonly #random: Random
+  readonly #tally: CrashTally
+  #disk: SimulatedDisk
+  #phase: Phase = 'opening'
+  #log: WriteAheadLog | undefined
+  #sync: 'always' | 'interval' | 'manual' = 'always'
+  /** Offset of the newest entry that was asked for. */
+  #last = 0
+  #payloads = 0
+
+  constructor(seed: number, random: Random, tally: CrashTally) {
+    this.#seed = seed
+    this.#random = random
+    this.#tally = tally
+    this.#disk = new SimulatedDisk({ seed, directories: ['/data'] })
+    this.#watch()
+  }
+
+  async run(): Promise<void> {
+    for (let life = 0; life < lives; life++) {
+      try {
+        await this.#live()
+      } catch (error) {
+        if (!(error instanceof WalError)) throw error
+        await this.#endFailedLife()
+      }
+      // Some lives end by a kill: the page cache outlives them, and what it holds may still be lost by a later power cut.
+      if (this.#random.chance(0.3)) this.#kill()
+    }
+    this.#tally.faults += this.#disk.faultsTold
+    this.#disk.onCall = undefined
+    this.#shoot()
+  }
+
+  #watch(): void {
+    this.#disk.onCall = ({ path, kind }, moment) => {
+      if (moment === 'before' || !this.#random.chance(1 / callsPerShot)) return
+      this.#shoot()
+      const isRoll = this.#phase === 'appending' && (path.endsWith('.tmp') || kind === 'syncDirectory' || kind === 'truncate')
+      if (isRoll) this.#tally.duringRoll++
+      if (this.#phase === 'truncating') this.#tally.duringTruncation++
+      if (this.#phase === 'opening') this.#tally.duringOpening++
+      if (this.#phase === 'closing') this.#tally.duringClosing++
+    }
+  }
+
+  #shoot(): void {
+    const mode = this.#random.chance(0.1) ? 'process' : crashModes[1 + this.#random.below(crashModes.length - 1)]
+    this.shots.push({ disk: this.#disk.afterCrash(mode), events: this.journal.length })
+  }
+
+  #kill(): void {
+    this.#tally.faults += this.#disk.faultsTold
+    this.#disk = this.#disk.crash('process')
+    this.#watch()
+    this.#log = undefined
+  }
+
+  async #live(): Promise<void> {
+    const random = this.#random
+    this.#phase = 'opening'
+    this.#sync = (['always', 'always', 'interval', 'manual'] as const)[random.below(4)] ?? 'always'
+    if (random.chance(0.6)) this.#injectFault()
+    const options = { fileSystem: this.#disk, maxSegmentSize: 300 + random.below(3000), sync: this.#sync }
+    const log = await WriteAheadLog.open(directory, options)
+    this.#log = log
+    this.journal.push({ kind: 'opened', firstOffset: log.firstOffset, lastOffset: log.lastOffset })
+    this.#last = log.lastOffset
+    this.#phase = 'appending'
+    for (let step = 0; step < stepsPerLife; step++) await this.#step(log)
+    this.#phase = 'closing'
+    await log.close()
+    this.#durable(this.#last)
+    this.#log = undefined
+  }
+
+  #injectFault(): void {
+    const random = this.#random
+    const at = 1 + random.below(60)
+    const syncFailure = (['ext4', 'btrfs', 'once', 'retryable'] as const)[random.below(4)] ?? 'ext4'
+    switch (random.below(5)) {
+      case 0:
+        return this.#disk.fail({ kind: ['sync', 'dataSync'], at, code: random.chance(0.8) ? 'EIO' : 'ENOSPC', syncFailure })
+      case 1:
+        return this.#disk.fail({ kind: 'write', at, code: random.chance(0.6) ? 'ENOSPC' : 'EIO', bytes: random.below(600), times: 1 + random.below(3) })
+      case 2:
+        // A disk that is full, for a while.
+        return this.#disk.fail({ kind: 'write', at, code: 'ENOSPC', bytes: random.below(100), times: 1 + random.below(8) })
+      case 3:
+        return this.#disk.fail({ kind: ['open', 'rename', 'remove', 'truncate', 'syncDirectory', 'list'], at: 1 + random.below(12), code: random.chance(0.5) ? 'ENOSPC' : 'EIO' })
+      default:
+        // A short write or read: no failure at all.
+        return this.#disk.fail({ kind: ['write', 'read'], at, bytes: 1 + random.below(100), times: 5 })
+    }
+  }
+
+  /** A life that a failure ended: the log is closed as well as it can be, and what its last words were is not known. */
+  async #endFailedLife(): Promise<void> {
+    this.#tally.failedLives++
+    await this.#log?.close().catch(() => {})
+    this.#log = undefined
+    this.#disk.heal()
+  }
+
+  async #step(log: WriteAheadLog): Promise<void> {
+    const random = this.#random
+    const choice = random.below(100)
+    try {
+      if (choice < 35) await this.#append(log)
+      else if (choice < 55) await settleAll(Array.from({ length: 2 + random.below(5) }, () => this.#append(log)))
+      else if (choice < 70) await this.#appendBatch(log)
+      else if (choice < 78) this.#appendSync(log)
+      else if (choice < 86) await this.#syncLog(log)
+      else if (choice < 94) await this.#truncate(log)
+      else new Expectation(this.journal).check(log)
+    } catch (error) {
+      if (!(error instanceof WalError) || error.code !== 'ERR_WAL_NO_SPACE' || log.state !== 'open') throw error
+      // The log goes on, and what it refused is not there.
+      this.#tally.noSpace++
+      this.journal.push({ kind: 'refused', first: log.lastOffset + 1 })
+      this.#last = log.lastOffset
+    }
+  }
+
+  #payload(): string {
+    this.#payloads++
+    const text = `${this.#seed}:${this.#payloads}:`
+    return text.padEnd(this.#random.below(this.#random.chance(0.1) ? 1500 : 80), String.fromCharCode(65 + (this.#payloads % 26)))
+  }
+
+  #ask(count: number, batch: boolean): { payloads: string[]; last: number } {
+    const payloads = Array.from({ length: count }, () => this.#payload())
+    this.journal.push({ kind: 'append', first: this.#last + 1, payloads, batch })
+    this.#last += count
+    return { payloads, last: this.#last }
+  }
+
+  async #append(log: WriteAheadLog): Promise<void> {
+    const { payloads, last } = this.#ask(1, false)
+    const offset = await log.append(Buffer.from(payloads[0] as string, 'latin1'))
+    if (offset !== last) throw new Error(`append gave offset ${offset}, and ${last} was next`)
+    this.#acknowledged(last)
+  }
+
+  async #appendBatch(log: WriteAheadLog): Promise<void> {
+    const { payloads, last } = this.#ask(1 + this.#random.below(5), true)
+    await log.appendBatch(payloads.map((payload) => Buffer.from(payload, 'latin1')))
+    this.#acknowledged(last)
+  }
+
+  #appendSync(log: WriteAheadLog): void {
+    const { payloads, last } = this.#ask(1, false)
+    log.appendSync(Buffer.from(payloads[0] as string, 'latin1'))
+    this.#acknowledged(last)
+  }
+
+  async #syncLog(log: WriteAheadLog): Promise<void> {
+    const last = this.#last
+    await log.sync()
+    this.#durable(last)
+  }
+
+  async #truncate(log: WriteAheadLog): Promise<void> {
+    const offset = log.firstOffset + this.#random.below(this.#last + 2 - log.firstOffset)
+    this.journal.push({ kind: 'truncate', offset })
+    this.#phase = 'truncating'
+    await log.truncateBefore(offset)
+    this.#phase = 'appending'
+    this.journal.push({ kind: 'truncated', offset })
+  }
+
+  #acknowledged(last: number): void {
+    if (this.#sync === 'always') this.#durable(last)
+  }
+
+  #durable(last: number): void {
+    this.journal.push({ kind: 'durable', last })
+  }
+}
+
+/** Waits for all, then throws the first failure: none may be left under way when its error is judged. */
+async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(promises)
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+function shortened(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.slice(0, 12) : value
+}
