@@ -1,0 +1,2 @@
+/** The log does not hold what it has to. */
+export class Violation extends Error {}

@@ -1,0 +1,17 @@
+// #region quick-start
+import { defineEntries, json, utf8, WriteAheadLog } from 'forelog'
+
+const entries = defineEntries({
+  put: { type: 1, codec: json() },
+  del: { type: 2, codec: utf8 },
+})
+
+const log = await WriteAheadLog.open('./data/stock', { entries })
+try {
+  await log.append(entries.put({ key: 'apples', amount: 3 }))
+  await log.appendBatch([entries.put({ key: 'pears', amount: 5 }), entries.del('apples')])
+  for await (const { offset, entry } of log.entries()) console.log(offset, entry.name, entry.value)
+} finally {
+  await log.close()
+}
+// #endregion

@@ -1,0 +1,78 @@
+/**
+ * The short pieces of code in the README that are no example of their own.
+ */
+import { defineEntries, json, utf8, WalError, WriteAheadLog, type LogOf, type LogReader, type RawEntry } from 'forelog'
+import pino from 'pino'
+
+const entries = defineEntries({
+  put: { type: 1, codec: json<{ key: string; amount: number }>() },
+  del: { type: 2, codec: utf8 },
+})
+
+export { entries as stockEntries }
+export type StockLog = LogOf<typeof entries>
+
+export async function rawLog(directory: string): Promise<RawEntry[]> {
+  const read: RawEntry[] = []
+  // #region raw
+  await using log = await WriteAheadLog.open(directory)
+  await log.append(new Uint8Array([1, 2, 3])) // type 0
+  await log.append({ type: 7, payload: Buffer.from('hello') })
+  for await (const { entry } of log.entries()) read.push(entry) // { type, payload }
+  // #endregion
+  return read
+}
+
+export async function reading(log: StockLog, checkpoint: number): Promise<string[]> {
+  const applied: string[] = []
+  const apply = (entry: { readonly name: string }): unknown => applied.push(entry.name)
+  // #region reading
+  // From where you were, in order.
+  for await (const { entry } of log.entries({ from: checkpoint + 1 })) apply(entry)
+
+  // The same in arrays: much faster, because a promise for each entry costs more than most entries.
+  for await (const batch of log.entries({ from: checkpoint + 1 }).batches()) {
+    for (const { entry } of batch) apply(entry)
+  }
+
+  // Blocking, for start-up.
+  for (const { entry } of log.entriesSync({ from: checkpoint + 1 })) apply(entry)
+
+  // One of them.
+  const { entry } = await log.get(log.lastOffset)
+  // #endregion
+  apply(entry)
+  return applied
+}
+
+export async function appendOrMakeRoom(log: StockLog, key: string, checkpoint: number): Promise<number> {
+  // #region errors
+  try {
+    return await log.append(entries.put({ key, amount: 1 }))
+  } catch (error) {
+    if (error instanceof WalError && error.code === 'ERR_WAL_NO_SPACE') {
+      await log.truncateBefore(checkpoint) // works on a full disk, too
+      return log.append(entries.put({ key, amount: 1 }))
+    }
+    throw error // the message says what happened, where, and what to do; error.path, error.offset, … say it again as fields
+  }
+  // #endregion
+}
+
+export async function withLogger(directory: string): Promise<void> {
+  // #region logger
+  const log = await WriteAheadLog.open(directory, { entries, logger: pino({ name: 'stock' }) })
+  // #endregion
+  await log.close()
+}
+
+// #region reader-type
+/** Anything that reads takes a `LogReader`; every log is one. */
+async function count<E>(reader: LogReader<E>): Promise<number> {
+  let entries = 0
+  for await (const batch of reader.entries({ copy: false }).batches()) entries += batch.length
+  return entries
+}
+// #endregion
+
+export { count }
