@@ -243,7 +243,7 @@ function readCommit(bytes: Uint8Array, fields: number, end: number): Commit | st
   const headersCrc = readU32(bytes, fields + 16)
   const durableOffset = readU64(bytes, fields + 20)
   if (count === 0) return 'a commit without entries'
-  if (firstOffset === 0 || firstOffset + count - 1 > lastOffsetOfFormat2) return 'a commit with offsets beyond 2^53'
+  if (firstOffset === 0 || firstOffset > lastOffsetOfFormat2 - (count - 1)) return 'a commit with offsets beyond 2^53'
   if (durableOffset >= firstOffset) return 'a commit that calls its own entries durable'
   // A length takes a byte at least: a count that the bytes can't hold is refused before anything is made of that size.
   if (count > end - fields - 28) return 'a commit with more entries than lengths'
