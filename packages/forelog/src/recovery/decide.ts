@@ -84,22 +84,25 @@ export interface FailingRecord {
   /** Whether one of the sectors of the record, once mended, is all zero from T on: then part of it was never written. */
   readonly hasZeroSector: boolean
   /** Its CRC holds once so many bytes behind its payload are counted in: it was written by a faulty `encodePayload`. */
-  readonly paddedWith?: number
+  readonly padding?: { readonly bytes: number; readonly onlyZeros: boolean }
   /** Whole records behind T. */
   readonly recordsBehind: number
 }
 
 export function decideEndOfFormat1(failing: FailingRecord | undefined, mode: RecoveryMode): Decision {
   if (failing === undefined) return { row: 'B', action: 'resume' }
-  if (failing.paddedWith !== undefined) {
+  const { padding, flippedBit } = failing
+  const isRot = flippedBit?.sectorWasWritten === true && !failing.hasZeroSector
+  // A flipped bit that makes a length smaller looks like padding, too: of the rest of the payload, though, and not of zeros.
+  if (padding !== undefined && (padding.onlyZeros || !isRot)) {
     return refuse(
       'D',
       'ERR_WAL_CORRUPT',
-      `${failing.why}, but it fits with ${failing.paddedWith} more bytes behind the payload: it was encoded by an entry that returned its whole buffer, and what follows can't be found`,
+      `${failing.why}, but it fits with ${padding.bytes} more bytes behind the payload: it was encoded by an entry that returned its whole buffer, and what follows can't be found`,
     )
   }
-  if (failing.flippedBit?.sectorWasWritten === true && !failing.hasZeroSector) {
-    const { position, bit } = failing.flippedBit
+  if (isRot) {
+    const { position, bit } = flippedBit
     return { ...refuse('E', 'ERR_WAL_CORRUPT', `${failing.why}, and bit ${bit} of byte ${position} alone explains it: it was flipped`), bit: { position, bit } }
   }
   if (mode === 'strict') {

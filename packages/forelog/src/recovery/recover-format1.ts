@@ -167,11 +167,16 @@ function* examine(request: RecoveryRequest, file: DurableFile, found: readonly F
   if (onlyZeros || stopped.found !== 'nothing') return { position, nextOffset, entries, failing: undefined, tailBytes: 0 }
   const tailBytes = window.left(position)
 
-  if (entries === 1 && walked.first !== undefined) assertFirstOffset(newest, walked.first, stopped.record)
   const loaded = yield* window.load(position, Math.min(window.left(position), searchedBytes))
   const tail = window.bytes.subarray(window.indexOf(position), window.indexOf(position) + loaded)
+  // Where nothing in front says what the first offset is, only the records behind it do.
+  if (expected === undefined && entries === 1 && walked.first !== undefined && stopped.record !== undefined) {
+    const third = recordHeaderBytes + stopped.record.length
+    const followsSecond = wholeRecord(tail, third, stopped.record.lowOffset + 1, framingOf) !== undefined
+    if (followsSecond) assertFirstOffset(newest, walked.first, stopped.record)
+  }
   const flipped = findFlippedBit(tail, nextOffset, framingOf)
-  const paddedWith = findPadding(tail, nextOffset, framingOf)
+  const padding = findPadding(tail, nextOffset, framingOf)
   return {
     position,
     nextOffset,
@@ -183,7 +188,7 @@ function* examine(request: RecoveryRequest, file: DurableFile, found: readonly F
         ? {}
         : { flippedBit: { position: position + flipped.byte, bit: flipped.bit, sectorWasWritten: sectorWasWritten(tail, position, flipped) } }),
       hasZeroSector: flipped !== undefined && hasZeroSector(tail, position, flipped.recordBytes),
-      ...(paddedWith === undefined ? {} : { paddedWith }),
+      ...(padding === undefined ? {} : { padding }),
       recordsBehind: countRecords(tail, nextOffset, framingOf),
     },
   }
@@ -213,9 +218,8 @@ function* endOf(request: RecoveryRequest, segment: Found, framingOf: FramingOf):
   }
 }
 
-/** When the second record does not follow the first, the flipped bit may be in the first one's offset: nothing else covers that. */
-function assertFirstOffset(segment: Found, first: FramedRecord, second: FramedRecord | undefined): void {
-  if (second === undefined) return
+/** When the second record does not follow the first, and a third follows the second, the flipped bit is in the first one's offset. */
+function assertFirstOffset(segment: Found, first: FramedRecord, second: FramedRecord): void {
   const difference = (first.lowOffset ^ (second.lowOffset - 1)) >>> 0
   if (difference === 0 || (difference & (difference - 1)) !== 0) return
   const bitFromLowest = 31 - Math.clz32(difference)
@@ -285,14 +289,14 @@ const paddingBytes = 4096
  * How many bytes behind the payload, counted in, make its CRC hold: what an entry leaves that returns its whole buffer as
  * the part it used. They are zeros, or what an earlier entry left in the buffer.
  */
-function findPadding(tail: Uint8Array, offset: number, framingOf: FramingOf): number | undefined {
+function findPadding(tail: Uint8Array, offset: number, framingOf: FramingOf): FailingRecord['padding'] {
   const framed = frameRecord(tail, 0, tail.length, tail.length, framingOf)
   if (framed.found !== 'record' || framed.record.lowOffset !== lowHalf(offset)) return undefined
   const end = recordHeaderBytes + framed.record.length
   let crc = crc32(tail, recordHeaderBytes, end)
   for (let at = end; at < Math.min(tail.length, end + paddingBytes); at++) {
     crc = crc32(tail, at, at + 1, crc)
-    if (crc === framed.record.crc) return at + 1 - end
+    if (crc === framed.record.crc) return { bytes: at + 1 - end, onlyZeros: tail.subarray(end, at + 1).every((byte) => byte === 0) }
   }
   return undefined
 }

@@ -1,6 +1,6 @@
 // The golden logs: `test/golden/fgrosse` was written by the Go library `fgrosse/wal` (and then damaged, in part), see
 // its README; `test/golden/format2` was made from docs/FORMAT.md. The Go project's own sample segment is not in this
-// repository: it is read from a folder beside it where there is one.
+// repository: it is read from the folder that FORELOG_UPSTREAM_TESTDATA names, or one beside the repository, where there is one.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,8 +9,9 @@ import type { Frame } from './reference-reader.js'
 
 const golden1 = fileURLToPath(new URL('../golden/fgrosse/', import.meta.url))
 const golden2 = fileURLToPath(new URL('../golden/format2/sample/', import.meta.url))
-const upstreamName = 'upstream-testdata'
-const upstream = fileURLToPath(new URL(`../../../../../shared/golden/fgrosse/${upstreamName}/`, import.meta.url))
+export const upstreamName = 'upstream-testdata'
+const upstream =
+  process.env['FORELOG_UPSTREAM_TESTDATA'] ?? fileURLToPath(new URL(`../../../../../shared/golden/fgrosse/${upstreamName}/`, import.meta.url))
 
 export type GoldenEntry = {
   segment: string
