@@ -4,6 +4,7 @@ import { skipReporter } from './scripts/skip-reporter.ts'
 
 const rootTests = 'packages/*/test/**/*.root.test.ts'
 const packageTests = 'packages/*/test/package/**/*.test.ts'
+const proofs = 'packages/*/test/proofs/**/*.test.ts'
 const build = './scripts/vitest-build.ts'
 
 // Set by `npm test` when somebody wants to count: the file for vitest's report.
@@ -25,9 +26,11 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, rootTests, packageTests],
+          exclude: [...configDefaults.exclude, rootTests, packageTests, proofs],
         },
       },
+      // Crashes, kills and flipped bits by the thousand: minutes, where the rest takes seconds.
+      { extends: true, test: { name: 'proofs', include: [proofs], exclude: [...configDefaults.exclude, rootTests] } },
       { extends: true, test: { name: 'examples', include: ['examples/**/*.test.ts'], globalSetup: build } },
       // The package as it is published.
       { extends: true, test: { name: 'package', include: [packageTests], globalSetup: build } },
