@@ -1,0 +1,152 @@
+/**
+ * `npm run bench`: forelog and its peers, side by side. See docs/PERFORMANCE.md, "Measuring".
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { contenders } from './contenders/index.js'
+import { straceWorks, findSlowSyncs } from './slow-syncs.js'
+import { describeEnvironment, isInMemory } from './environment.js'
+import { findFloor } from './floor.js'
+import { measureAppending } from './lines/appending.js'
+import { measureCost } from './lines/cost.js'
+import { measureEventLoop } from './lines/event-loop.js'
+import { measureOpening } from './lines/opening.js'
+import { measureReplaying } from './lines/replaying.js'
+import { resultsPage } from './report/html.js'
+import { environmentText, goalText, measureText, resultsTable } from './report/text.js'
+import { type Chart, type Measure, problemOf, reached, type Results, resultsVersion } from './results.js'
+import type { RunContext } from './run-context.js'
+
+const usage = `npm run bench -- [options]
+
+  --quick          ends within two minutes: fewer rounds, smaller logs
+  --full           also logs of 10 GB
+  --only LINES     some of the lines only: --only 1,6
+  --peers NAMES    some of the peers only, or none: --peers lmdb,classic-level
+  --rounds N       rounds, in each of which everything has its turn (usually 5, quick 3)
+  --dir DIR        where to write: a folder on the disk that is to be measured (bench/.data)
+  --json FILE      also write the results as JSON
+  --html FILE      also write one page with charts
+  --from FILE      measure nothing: take the results that --json wrote
+  --table          print the results as Markdown
+`
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    peers: { type: 'string' },
+    rounds: { type: 'string' },
+    dir: { type: 'string', default: fileURLToPath(new URL('../.data', import.meta.url)) },
+    json: { type: 'string' },
+    html: { type: 'string' },
+    from: { type: 'string' },
+    table: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (options.help) console.log(usage)
+else await main()
+
+async function main(): Promise<void> {
+  const results = options.from === undefined ? await measure() : readResults(options.from)
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`)
+  if (options.html !== undefined) writeFileSync(options.html, resultsPage(results))
+  if (options.table) console.log(resultsTable(results))
+}
+
+function readResults(path: string): Results {
+  const results = JSON.parse(readFileSync(path, 'utf8')) as Results
+  const problem = problemOf(results)
+  if (problem !== undefined) throw new Error(`${path} is no result file: ${problem}`)
+  return results
+}
+
+async function measure(): Promise<Results> {
+  const mode = options.quick ? 'quick' : options.full ? 'full' : 'usual'
+  const date = new Date().toISOString()
+  mkdirSync(options.dir, { recursive: true })
+  const directory = mkdtempSync(join(resolve(options.dir), 'bench-'))
+  process.on('exit', () => {
+    rmSync(directory, { recursive: true, force: true })
+  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+
+  const measures: Measure[] = []
+  const charts: Chart[] = []
+  const skipped: string[] = []
+  const [floor, slowSyncs, strace] = [await findFloor(directory), await findSlowSyncs(directory), await straceWorks()]
+  const wantedPeers = options.peers?.split(',')
+  const present = contenders.filter((contender) => {
+    if (contender.name === 'forelog') return true
+    if (wantedPeers !== undefined && !wantedPeers.includes(contender.name)) return false
+    if (contender.version() !== undefined) return true
+    skipped.push(`${contender.name}: it could not be installed`)
+    return false
+  })
+  const environment = describeEnvironment(directory, present, floor.how, slowSyncs?.how)
+  console.log(environmentText(environment))
+  if (isInMemory(environment)) console.log(`${options.dir} is in memory: a sync costs nothing there. Take a folder on a disk by --dir.`)
+  console.log(`rounds          ${rounds()}, everything in turn within each; ratios are those within a round; figures are medians\n`)
+  for (const what of skipped) console.log(`  skipped: ${what}`)
+
+  const lines = options.only?.split(',').map(Number)
+  const context: RunContext = {
+    mode,
+    rounds: rounds(),
+    warmUpMs: options.quick ? 100 : 500,
+    measureMs: options.quick ? 250 : 1000,
+    directory,
+    contenders: present,
+    floor,
+    slowSyncs,
+    strace,
+    wants: (line) => lines === undefined || lines.includes(line),
+    report(measure) {
+      measures.push(measure)
+      console.log(`${measureText(measure)}\n`)
+    },
+    chart: (chart) => charts.push(chart),
+    skip(what) {
+      skipped.push(what)
+      console.log(`  skipped: ${what}\n`)
+    },
+    progress(text) {
+      if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text} …\r`)
+    },
+  }
+  const startMs = performance.now()
+  await measureAppending(context)
+  await measureReplaying(context)
+  await measureOpening(context)
+  await measureCost(context)
+  await measureEventLoop(context)
+
+  const goals = measures.flatMap((measure) => measure.goals.map((goal) => ({ measure, goal })))
+  const missed = goals.filter(({ goal }) => !reached(goal))
+  console.log(`${goals.length - missed.length} of ${goals.length} goals reached, in ${((performance.now() - startMs) / 1000).toFixed(0)} s`)
+  for (const { measure, goal } of missed) console.log(`  line ${measure.line}  ${measure.name}\n    ${goalText(goal)}`)
+  return { resultsVersion, date, command: commandLine(), mode, environment, measures, charts, skipped }
+}
+
+function rounds(): number {
+  const value = Number(options.rounds ?? (options.quick ? 3 : 5))
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--rounds ${options.rounds} is no number of rounds`)
+  return value
+}
+
+/** As it was typed, without the places of this machine. */
+function commandLine(): string {
+  const flags = [
+    ...(options.quick ? ['--quick'] : []),
+    ...(options.full ? ['--full'] : []),
+    ...(options.only === undefined ? [] : [`--only ${options.only}`]),
+    ...(options.peers === undefined ? [] : [`--peers ${options.peers}`]),
+    ...(options.rounds === undefined ? [] : [`--rounds ${options.rounds}`]),
+  ]
+  return ['npm run bench', ...(flags.length === 0 ? [] : ['--', ...flags])].join(' ')
+}
