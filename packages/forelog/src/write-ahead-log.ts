@@ -22,7 +22,7 @@ import { EntryEncoder } from './segments/entry-encoder.js'
 import { lockName } from './segments/segment-name.js'
 import { type SegmentInfo, SegmentSet } from './segments/segment-set.js'
 import { SegmentWriter } from './segments/segment-writer.js'
-import { truncateFront } from './segments/truncation.js'
+import { truncateBack, truncateFront } from './segments/truncation.js'
 import type { LogStats } from './stats.js'
 import { runPooled } from './steps.js'
 
@@ -79,6 +79,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
         this.#rolls++
         options.logger.debug({ closed: closed.path, opened: opened.path, firstOffset: opened.firstOffset }, 'began a new segment')
       },
+      onCut: () => this.#queue.moveBack(),
     })
     this.#encoder = new EntryEncoder(options.adapter, format, options.maxEntryBytes)
     this.#queue = new CommitQueue(this.#writer, {
@@ -255,6 +256,45 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     }
     this.#removedSegments += removed
     this.#options.logger.info({ path: this.#options.directory, firstOffset: this.firstOffset, removedSegments: removed }, 'truncated the log in front')
+  }
+
+  /**
+   * Removes the entries behind `offset`, durably: `lastOffset` is `offset` then, and the next append takes the offset behind it. What
+   * is called later comes behind the cut, also when it is not awaited. Readers that stand on what goes away get
+   * `ERR_WAL_OFFSET_OUT_OF_RANGE` at their next step.
+   *
+   * `firstOffset - 1` empties the log; in format 1 only one whose `firstOffset` is 1, because the files would lose count. Frees whole
+   * segments; format 2 rewrites nothing, and what is dead inside a segment goes away with it. Rejects with
+   * `ERR_WAL_OFFSET_OUT_OF_RANGE` below `firstOffset - 1` and above `lastOffset`, and with `ERR_WAL_NO_SPACE`: then nothing was removed.
+   */
+  truncateAfter(offset: number): Promise<void> {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    return this.#queue.operate(() => this.#truncateAfter(offset))
+  }
+
+  async #truncateAfter(offset: number): Promise<void> {
+    const { firstOffset, lastOffset } = this
+    if (!Number.isSafeInteger(offset) || offset < firstOffset - 1 || offset > lastOffset) throw outOfRange(this, offset)
+    if (offset === lastOffset) return
+    // Without an entry only a first file named 1.wal says which offset is next.
+    if (offset < firstOffset && this.#segments.format === 1 && (firstOffset > 1 || this.#segments.live[0]?.id !== 1)) {
+      throw outOfRange(this, offset, "can't be the last one, for in format 1 a log that was truncated in front keeps its last entry")
+    }
+    const { adapter, directory, logger } = this.#options
+    let result: { removed: number; left?: WalError }
+    try {
+      result = await runPooled(truncateBack(this.#segments, this.#writer, offset, (type) => adapter.framing(type)))
+    } catch (error) {
+      // Where reading failed, nothing was changed.
+      if (error instanceof WalError && (error.code === 'ERR_WAL_WRITE_FAILED' || error.code === 'ERR_WAL_SYNC_FAILED')) this.#queue.fail(error)
+      throw error
+    }
+    const { removed, left } = result
+    this.#removedSegments += removed
+    const facts = { path: directory, lastOffset: this.lastOffset, removedEntries: lastOffset - offset, removedSegments: removed }
+    if (left === undefined) logger.info(facts, 'truncated the log behind')
+    else logger.warn({ ...facts, err: left }, 'truncated the log behind; segments that hold nothing any more are left to the next opening')
   }
 
   /** The segments, oldest first. */

@@ -21,6 +21,8 @@ export interface CommitGroup {
   /** Takes back what was added since `mark` gave this. */
   rewind(mark: object): void
   mark(): object
+  /** Gives its entries other offsets. */
+  moveTo(firstOffset: number): void
 }
 
 /** Where groups go. Each procedure is run alone, in the order of the calls. */
@@ -52,8 +54,8 @@ export interface CommitOptions {
 }
 
 interface Waiter {
-  readonly first: number
-  readonly last: number
+  first: number
+  last: number
   /** Whether the caller wants both. */
   readonly batch: boolean
   readonly resolve: (value: never) => void
@@ -182,6 +184,25 @@ export class CommitQueue<G extends CommitGroup> {
       this.#hurry?.()
       this.#wake()
     })
+  }
+
+  /**
+   * To be called by an operation that moved the end of the target back: what waits behind it was encoded with offsets behind the
+   * old end, and takes those behind the new one.
+   */
+  moveBack(): void {
+    const lastOffset = this.#target.nextOffset - 1
+    const by = this.#lastOffset - lastOffset
+    for (const work of this.#queue) {
+      if ('run' in work) continue
+      work.group?.moveTo(work.group.firstOffset - by)
+      for (const waiter of work.waiters) {
+        waiter.first -= by
+        waiter.last -= by
+      }
+    }
+    this.#nextOffset -= by
+    this.#lastOffset = lastOffset
   }
 
   /** Ends the log: all that is under way and all that waits is rejected. */

@@ -2,7 +2,7 @@
  * Encodes entries into the body of the next group: payloads go straight into the buffer that is written from.
  */
 import { crc32 } from './checksum.js'
-import { recordHeaderBytes, writeRecordHeader } from './record.js'
+import { lowHalf, recordHeaderBytes, writeRecordHeader, writeU32 } from './record.js'
 
 /** Where a builder stood: what failed halfway is taken back to it. */
 export interface BuilderMark {
@@ -16,7 +16,7 @@ const firstBufferBytes = 16 * 1024
 const leastRoomBytes = 1024
 
 export class GroupBuilder {
-  readonly firstOffset: number
+  #firstOffset: number
   /** Format 1: where in its segment it will stand. */
   readonly startsAt: number
   readonly lengths: number[] = []
@@ -27,10 +27,14 @@ export class GroupBuilder {
   #headersCrc = 0
 
   constructor(firstOffset: number, limitBytes: number, startsAt = 0, buffer?: Uint8Array) {
-    this.firstOffset = firstOffset
+    this.#firstOffset = firstOffset
     this.startsAt = startsAt
     this.#limitBytes = limitBytes
     this.#buffer = buffer ?? new Uint8Array(firstBufferBytes)
+  }
+
+  get firstOffset(): number {
+    return this.#firstOffset
   }
 
   /** Bytes of the body so far. */
@@ -52,7 +56,7 @@ export class GroupBuilder {
   }
 
   get nextOffset(): number {
-    return this.firstOffset + this.lengths.length
+    return this.#firstOffset + this.lengths.length
   }
 
   get body(): Uint8Array {
@@ -90,6 +94,18 @@ export class GroupBuilder {
     this.#headersCrc = crc32(this.#buffer, header, at, this.#headersCrc)
     this.lengths.push(payload.length)
     this.#bytes = end
+  }
+
+  /** Gives the records that are there other offsets: the log was cut behind while they waited. */
+  moveTo(firstOffset: number): void {
+    this.#firstOffset = firstOffset
+    this.#headersCrc = 0
+    let at = 0
+    for (const [index, length] of this.lengths.entries()) {
+      writeU32(this.#buffer, at, lowHalf(firstOffset + index))
+      this.#headersCrc = crc32(this.#buffer, at, at + recordHeaderBytes, this.#headersCrc)
+      at += recordHeaderBytes + length
+    }
   }
 
   mark(): BuilderMark {

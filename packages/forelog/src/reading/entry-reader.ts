@@ -41,6 +41,10 @@ export class EntryReader<E> {
   readonly #log: ReadableLog
   readonly #range: ReadRange
   #next: number
+  /** Cuts behind that are known of: a later one may take away what is still to be read. */
+  #knownCuts: number
+  /** The lowest offset that the log was cut after since reading began. */
+  #cutAfter = Infinity
   #cursor: SegmentCursor | undefined
   #segment: Segment | undefined
   /** Last offset of the segment that is read: what it holds behind is cut off. */
@@ -54,34 +58,67 @@ export class EntryReader<E> {
     this.#log = log
     this.#range = range
     this.#next = range.from
+    this.#knownCuts = log.segments.cutCount
   }
 
   /** The next entries, decoded; undefined behind the last one. */
   *nextBatch(): Steps<StoredEntry<E>[] | undefined> {
     this.#log.assertReadable()
     if (this.#next > this.#range.to) return undefined
-    if (this.#next < this.#log.firstOffset) throw outOfRange(this.#log, this.#next, 'was truncated while it was being read')
+    this.assertKept(this.#next)
     const run = this.#run ?? (yield* this.#nextRun())
     return this.#decode(run)
+  }
+
+  /** Throws where an entry of the range was taken away since reading began, also when something else has its offset by now. */
+  assertKept(offset: number): void {
+    const { segments, firstOffset } = this.#log
+    if (offset < firstOffset) throw outOfRange(this.#log, offset, 'was truncated while it was being read')
+    if (segments.cutCount !== this.#knownCuts) {
+      this.#cutAfter = Math.min(this.#cutAfter, segments.lowestCutSince(this.#knownCuts))
+      this.#knownCuts = segments.cutCount
+      // What is still read lies in front of the cut, but perhaps in other segments than before, and up to elsewhere.
+      this.#standNowhere()
+    }
+    if (offset > this.#cutAfter) throw outOfRange(this.#log, offset, 'was cut off while it was being read')
+  }
+
+  /** The segment is looked for again. */
+  #standNowhere(): void {
+    this.#cursor = undefined
+    this.#segment = undefined
+    this.#run = undefined
   }
 
   /** The next run that has an entry of the range, from this segment or a later one. */
   *#nextRun(): Steps<RecordRun> {
     const { segments } = this.#log
     for (;;) {
+      this.assertKept(this.#next)
       const segment: Segment = this.#segment ?? (segments.live[segments.indexOf(this.#next)] as Segment)
       this.#segment = segment
-      const file = yield* segments.acquire(segment)
       let run: RecordRun | undefined
+      let cursor: SegmentCursor
       try {
-        this.#cursor ??= this.#open(segment, file, undefined)
-        this.#cursor.use(file)
-        run = yield* this.#cursor.next()
-      } finally {
-        yield* segments.release(segment)
+        const file = yield* segments.acquire(segment)
+        try {
+          cursor = this.#cursor ??= this.#open(segment, file, undefined)
+          cursor.use(file)
+          run = yield* cursor.next()
+        } finally {
+          yield* segments.release(segment)
+        }
+      } catch (error) {
+        // A segment that a truncation took away is not damaged or missing.
+        this.assertKept(this.#next)
+        if (this.#segment === segment && segments.live.includes(segment)) throw error
+        this.#standNowhere()
+        continue
       }
+      this.assertKept(this.#next)
+      if (this.#cursor !== cursor) continue
       if (run === undefined) {
-        yield* this.#enterNextSegment(segment, this.#cursor.end)
+        yield* this.#enterNextSegment(segment, cursor.end)
       } else if (run.firstOffset + run.lengths.length > this.#next) {
         this.#run = run
         this.#runAt = run.at
@@ -100,7 +137,10 @@ export class EntryReader<E> {
 
   *#enterNextSegment(read: Segment, end: SegmentEnd): Steps<void> {
     const { segments } = this.#log
-    const segment = segments.live[segments.live.indexOf(read) + 1]
+    const index = segments.live.indexOf(read)
+    // Truncated in front, up to the entry that is next.
+    if (index < 0) return this.#standNowhere()
+    const segment = segments.live[index + 1]
     if (segment === undefined || read === segments.newest) {
       throw damage(read, read.bytes, this.#next, 'it ends before an entry that the log holds')
     }
@@ -130,7 +170,8 @@ export class EntryReader<E> {
     this.#next = run.firstOffset + index
     this.#runAt = at
     this.#handedOut = index
-    this.#run = index < run.lengths.length ? run : undefined
+    // What a cut left dead in the group is passed over.
+    this.#run = index < run.lengths.length && this.#next <= to ? run : undefined
     return batch
   }
 }

@@ -32,7 +32,7 @@ export function entryStream<E>(log: ReadableLog, options: ReadOptions): EntryStr
   const { signal } = options
   const begin = (): EntryReader<E> => new EntryReader<E>(log, rangeOf(log, options, lastOffset))
   return {
-    [Symbol.asyncIterator]: () => entriesOf(log, batchesOf(begin, signal), signal),
+    [Symbol.asyncIterator]: () => entriesOf(log, begin, signal),
     batches: () => ({ [Symbol.asyncIterator]: () => batchesOf(begin, signal) }),
   }
 }
@@ -44,6 +44,7 @@ export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'f
       const reader = new EntryReader<E>(log, rangeOf(log, options, lastOffset))
       for (let batch = runBlocking(reader.nextBatch()); batch !== undefined; batch = runBlocking(reader.nextBatch())) {
         for (const entry of batch) {
+          reader.assertKept(entry.offset)
           yield entry
           log.assertReadable()
         }
@@ -70,13 +71,16 @@ async function* batchesOf<E>(begin: () => EntryReader<E>, signal: AbortSignal | 
   }
 }
 
-async function* entriesOf<E>(
-  log: ReadableLog,
-  batches: AsyncGenerator<readonly StoredEntry<E>[]>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<StoredEntry<E>> {
-  for await (const batch of batches) {
+async function* entriesOf<E>(log: ReadableLog, begin: () => EntryReader<E>, signal: AbortSignal | undefined): AsyncGenerator<StoredEntry<E>> {
+  assertNotAborted(signal)
+  const reader = begin()
+  for (;;) {
+    const batch = await runPooled(reader.nextBatch())
+    assertNotAborted(signal)
+    if (batch === undefined) return
     for (const entry of batch) {
+      // A batch was read ahead of its entries: the log may have been truncated meanwhile.
+      reader.assertKept(entry.offset)
       yield entry
       assertNotAborted(signal)
       log.assertReadable()

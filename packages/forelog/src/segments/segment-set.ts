@@ -49,6 +49,10 @@ export class SegmentSet {
   readonly format: Format
   readonly fileSystem: FileSystem
   #live: Segment[]
+  /** Cuts behind, the oldest first, each lower than those after it: what of them matters to who read before. */
+  readonly #cuts: { readonly number: number; readonly offset: number }[] = []
+  #cutCount = 0
+  #dead: readonly Segment[] = []
   readonly #open = new Map<Segment, OpenSegment>()
   #closed = false
 
@@ -92,6 +96,43 @@ export class SegmentSet {
   /** Takes out the first `count` segments; the caller removes their files. */
   dropOldest(count: number): readonly Segment[] {
     return this.#live.splice(0, count)
+  }
+
+  /** How many times the log was cut behind: for `lowestCutSince`. */
+  get cutCount(): number {
+    return this.#cutCount
+  }
+
+  /**
+   * Ends the log at `offset`: takes out all segments but the first `kept`, which the caller removes, and adds the new one, if the cut
+   * made one. Whoever stands behind the cut is told by `lowestCutSince`.
+   */
+  cutAfter(offset: number, kept: number, opened: Segment | undefined): readonly Segment[] {
+    const dead = this.#live.splice(kept)
+    if (opened !== undefined) this.#live.push(opened)
+    this.noteCut(offset)
+    return dead
+  }
+
+  /** Segments that a cut took out and that could not be removed: the next opening does that. */
+  get dead(): readonly Segment[] {
+    return this.#dead
+  }
+
+  leaveDead(dead: readonly Segment[]): void {
+    this.#dead = [...this.#dead, ...dead]
+  }
+
+  /** Remembers that entries behind `offset` were taken away: what has their offsets from now on is something else. */
+  noteCut(offset: number): void {
+    while ((this.#cuts.at(-1)?.offset ?? -1) >= offset) this.#cuts.pop()
+    this.#cuts.push({ number: ++this.#cutCount, offset })
+  }
+
+  /** The lowest offset that the log was cut after since there were `count` cuts; `Infinity`: it was not. */
+  lowestCutSince(count: number): number {
+    if (count === this.#cutCount) return Infinity
+    return this.#cuts.find(({ number }) => number > count)?.offset ?? Infinity
   }
 
   /** What callers see; entries below `firstOffset` are counted out. */

@@ -9,9 +9,10 @@ import { isNoSpace, WalError } from '../errors.js'
 import { createDurably, type DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Steps } from '../steps.js'
-import { ControlChain, saltBytes } from '../format/control-record.js'
+import { ControlChain, readSegmentHeader, saltBytes, segmentHeaderBytes } from '../format/control-record.js'
 import { GroupBuilder } from '../format/group-builder.js'
 import { makeSegment, type Segment, type SegmentSet } from './segment-set.js'
+import { damage } from './segment-cursor.js'
 import { lastSegmentId, temporarySuffix } from './segment-name.js'
 
 /** A segment of format 2 larger than this is closed for good at a clean shutdown, so that the next opening has little to walk. */
@@ -43,6 +44,8 @@ export interface SegmentWriterOptions {
   readonly fileMode: number
   /** Told of each new segment. */
   readonly onRoll: (closed: Segment, opened: Segment) => void
+  /** Told when the end has moved back. */
+  readonly onCut: () => void
 }
 
 export class SegmentWriter {
@@ -236,41 +239,131 @@ export class SegmentWriter {
 
   /** Rule 3, in every sync mode: sync; close record; cut to length; sync; only then is the next segment created. */
   *#roll(): Steps<void> {
+    const closed = this.#segments.newest
+    yield* this.#closeSegment()
+    // `#full` stands now: should creating fail for lack of space, the next write comes here again and creates alone.
+    const opened = yield* this.#createNext({ id: closed.id, crc: this.#chain?.previous ?? 0 }, this.#nextOffset, false)
+    this.#segments.add(opened)
+    this.#options.onRoll(closed, opened)
+    yield* this.#closeRetired()
+  }
+
+  /**
+   * Format 2: ends the log at `offset`, durably, by a new segment that says so; the segments that are dead then. A crash leaves
+   * the old end until the new segment's name is durable, and the cut from then on. When it throws `ERR_WAL_NO_SPACE`, the log
+   * is what it was.
+   */
+  *cutByNewSegment(offset: number): Steps<readonly Segment[]> {
     const segments = this.#segments
-    const closed = segments.newest
-    const id = closed.id + 1
-    if (id > lastSegmentId) {
-      throw new WalError('ERR_WAL_OFFSET_EXHAUSTED', `the log in ${segments.directory} has used all segment ids: go on in another directory`, {
-        path: segments.directory,
-        segmentId: closed.id,
-      })
+    // The header names the newest mark; in front of a segment that was emptied for lack of space none may stand in the log yet.
+    const { firstOffset } = this
+    const holder = offset < firstOffset ? -1 : segments.indexOf(offset)
+    const previous = holder < 0 ? { id: 0, crc: 0 } : { id: (segments.live[holder] as Segment).id, crc: yield* this.#lastCrcOf(holder) }
+    const opened = yield* this.#createNext(previous, offset + 1, true, firstOffset)
+    this.#lowWaterMark = firstOffset
+    const dead = this.#endAt(offset, holder + 1, opened)
+    this.#durableOffset = offset
+    this.#vouchedOffset = offset
+    return dead
+  }
+
+  /** Format 1: what is behind the first `kept` segments, and behind `offset` in the last of them, is about to be removed. */
+  forgetAfter(offset: number, kept: number): readonly Segment[] {
+    return this.#endAt(offset, kept, undefined)
+  }
+
+  /** Format 1: the newest segment ends at `position`, durably; `file`, where another one than before is the newest. */
+  resumeAt(position: number, file: DurableFile | undefined): void {
+    if (file !== undefined) {
+      this.#retired.push(this.#file)
+      this.#file = file
     }
+    this.#position = position
+    this.#segments.newest.bytes = position
+    this.#durableOffset = this.#nextOffset - 1
+  }
+
+  /** The file that is written to. */
+  get file(): DurableFile {
+    return this.#file
+  }
+
+  /** Closes the files of segments that are closed or cut off. */
+  *tidyUp(): Steps<void> {
+    yield* this.#closeRetired()
+    yield* this.#segments.closeUnused()
+  }
+
+  /** Nothing else runs between these: who reads sees the old end or the new one. */
+  #endAt(offset: number, kept: number, opened: Segment | undefined): readonly Segment[] {
+    this.#nextOffset = offset + 1
+    this.#durableOffset = Math.min(this.#durableOffset, offset)
+    this.#vouchedOffset = Math.min(this.#vouchedOffset, offset)
+    // What was not synced is gone, or was synced by closing its segment.
+    this.#syncedWrites = this.#writes
+    const dead = this.#segments.cutAfter(offset, kept, opened)
+    this.#options.onCut()
+    return dead
+  }
+
+  /** The CRC field of a live segment's last control record; the newest one is closed for that. */
+  *#lastCrcOf(index: number): Steps<number> {
+    const segments = this.#segments
+    if (index === segments.live.length - 1) {
+      yield* this.#closeSegment()
+      return this.#chain?.previous ?? 0
+    }
+    // What follows it was begun behind its last record, and says which one that was.
+    const next = segments.live[index + 1] as Segment
+    const file = yield* segments.acquire(next)
+    try {
+      const bytes = new Uint8Array(segmentHeaderBytes)
+      const read = yield* file.read(bytes, 0)
+      const result = readSegmentHeader(bytes.subarray(0, read), next.bytes)
+      if (result.found !== 'header') throw damage(next, 0, next.firstOffset, result.why)
+      return result.frame.previous
+    } finally {
+      yield* segments.release(next)
+    }
+  }
+
+  /** Syncs the newest segment, and closes it if it isn't. */
+  *#closeSegment(): Steps<void> {
     if (this.#chain === undefined) yield* this.sync()
     else if (this.#full) yield* this.#settle()
     else yield* this.#writeClose(false)
+  }
 
-    // `#full` stands now: should creating fail for lack of space, the next write comes here again and creates alone.
-    const chain = this.#chain === undefined ? undefined : new ControlChain(randomBytes(saltBytes), this.#chain.previous)
+  /** Creates the segment that is written from now on; it is not among the live ones yet. */
+  *#createNext(previous: { readonly id: number; readonly crc: number }, firstOffset: number, cut: boolean, lowWaterMark: number = this.#lowWaterMark): Steps<Segment> {
+    const segments = this.#segments
+    const id = segments.newest.id + 1
+    if (id > lastSegmentId) {
+      throw new WalError('ERR_WAL_OFFSET_EXHAUSTED', `the log in ${segments.directory} has used all segment ids: go on in another directory`, {
+        path: segments.directory,
+        segmentId: id - 1,
+      })
+    }
+    const chain = this.#chain === undefined ? undefined : new ControlChain(randomBytes(saltBytes), previous.crc)
     const header = chain?.segmentHeader({
       logId: this.#logId,
       segmentId: id,
-      previousSegmentId: closed.id,
-      firstOffset: this.#nextOffset,
-      lowWaterMark: this.#lowWaterMark,
+      previousSegmentId: previous.id,
+      firstOffset,
+      lowWaterMark,
       createdMs: Date.now(),
-      cut: false,
+      cut,
     })
-    const opened = makeSegment(segments.directory, segments.format, id, this.#nextOffset, header?.length ?? 0)
+    const opened = makeSegment(segments.directory, segments.format, id, firstOffset, header?.length ?? 0)
     const file = yield* createSegment(segments.fileSystem, opened, header, this.#options.fileMode)
     if (header !== undefined) chain?.advance(header)
     this.#retired.push(this.#file)
     this.#file = file
     this.#chain = chain
     this.#position = opened.bytes
+    this.#unsettled = undefined
     this.#full = false
-    segments.add(opened)
-    this.#options.onRoll(closed, opened)
-    yield* this.#closeRetired()
+    return opened
   }
 
   /** Rule 2: a close record is written only after a sync that covers all in front of it, and is then synced itself. */

@@ -1,9 +1,14 @@
 /**
- * Takes entries away at the front of a log: a low-water mark first, then the files that nothing below it needs.
+ * Takes entries away. At the front: a low-water mark first, then the files that nothing below it needs. Behind: a new segment that
+ * says where the log ends, then the files that are dead by that. Format 1 can only cut files, and remove them.
  */
-import { isNoSpace } from '../errors.js'
+import { isNoSpace, reasonOf, WalError } from '../errors.js'
 import { DurableFile, removeFile, syncDirectory } from '../files/durable-file.js'
+import type { FramingOf } from '../format/framed-record.js'
 import type { Steps } from '../steps.js'
+import { FileWindow } from './file-window.js'
+import { RecordWalker } from './record-walker.js'
+import { damage } from './segment-cursor.js'
 import type { Segment, SegmentSet } from './segment-set.js'
 import type { SegmentWriter } from './segment-writer.js'
 
@@ -52,7 +57,10 @@ function* removeOneByOne(segments: SegmentSet, count: number): Steps<number> {
 }
 
 function* emptyOldest(segments: SegmentSet, count: number): Steps<void> {
-  for (const { path } of segments.live.slice(0, count)) {
+  // Oldest first, the dead ones that could not be removed among them: an empty file behind one that is not is taken for damage.
+  const last = segments.live[count - 1]
+  const dead = segments.dead.filter(({ id }) => id < (last?.id ?? 0))
+  for (const { path } of [...segments.live.slice(0, count), ...dead].sort((a, b) => a.id - b.id)) {
     const file = yield* DurableFile.open(segments.fileSystem, path, { access: 'write' })
     try {
       yield* file.truncate(0)
@@ -60,5 +68,71 @@ function* emptyOldest(segments: SegmentSet, count: number): Steps<void> {
     } finally {
       yield* file.close()
     }
+  }
+}
+
+/** Removes the entries behind `offset`, durably; how many segments that freed, and why some of them are still there, if so. */
+export function* truncateBack(segments: SegmentSet, writer: SegmentWriter, offset: number, framingOf: FramingOf): Steps<{ removed: number; left?: WalError }> {
+  if (segments.format === 1) return { removed: yield* cutFiles(segments, writer, offset, framingOf) }
+  const dead = yield* writer.cutByNewSegment(offset)
+  // The log ends at the cut, whatever happens now: what is not removed here, the next opening removes.
+  try {
+    for (const { path } of dead) yield* removeFile(segments.fileSystem, path)
+    if (dead.length > 0) yield* syncDirectory(segments.fileSystem, segments.directory)
+  } catch (error) {
+    if (!(error instanceof WalError) || !isNoSpace(error)) throw error
+    segments.leaveDead(dead)
+    return { removed: 0, left: error }
+  } finally {
+    yield* writer.tidyUp()
+  }
+  return { removed: dead.length }
+}
+
+/** Format 1: newest first, each removal durable before the next, so that a crash leaves an end between the old one and the cut. */
+function* cutFiles(segments: SegmentSet, writer: SegmentWriter, offset: number, framingOf: FramingOf): Steps<number> {
+  const index = offset === 0 ? 0 : segments.indexOf(offset)
+  const holder = segments.live[index] as Segment
+  const position = offset === 0 ? 0 : yield* endOfEntry(segments, holder, offset, framingOf)
+  // In the file that is written to, the writer's own descriptor is used; any other file must be opened before the first removal.
+  const reopened = holder === segments.newest ? undefined : yield* DurableFile.open(segments.fileSystem, holder.path, { access: 'write' })
+  const file = reopened ?? writer.file
+  const removed = writer.forgetAfter(offset, index + 1)
+  try {
+    for (const { path } of [...removed].reverse()) {
+      yield* removeFile(segments.fileSystem, path)
+      yield* syncDirectory(segments.fileSystem, segments.directory)
+    }
+    yield* file.truncate(position)
+    yield* file.sync()
+  } catch (error) {
+    if (reopened !== undefined) yield* reopened.close()
+    // Part of it may be done, so even a lack of space is no failure to go on from.
+    if (!isNoSpace(error)) throw error
+    throw new WalError('ERR_WAL_WRITE_FAILED', `the log in ${segments.directory} could be cut in part only: ${reasonOf(error)}. Close the log and open it again`, {
+      path: segments.directory,
+      offset,
+      cause: error,
+    })
+  }
+  writer.resumeAt(position, reopened)
+  yield* writer.tidyUp()
+  return removed.length
+}
+
+/** Format 1: where an entry ends in its file. */
+function* endOfEntry(segments: SegmentSet, segment: Segment, offset: number, framingOf: FramingOf): Steps<number> {
+  const place = segment.index.placeFor(offset)
+  const file = yield* segments.acquire(segment)
+  try {
+    const walker = new RecordWalker(new FileWindow(file, segment.bytes), place?.position ?? 0, place?.offset ?? segment.firstOffset, framingOf)
+    while ((walker.nextOffset as number) <= offset) {
+      const result = yield* walker.next()
+      if (result.found === 'record') continue
+      throw damage(segment, walker.position, walker.nextOffset, result.found === 'end' ? 'it ends before an entry that the log holds' : result.why)
+    }
+    return walker.position
+  } finally {
+    yield* segments.release(segment)
   }
 }

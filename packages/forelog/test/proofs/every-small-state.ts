@@ -46,6 +46,13 @@ export class Life {
     this.journal.push({ kind: 'truncated', offset })
   }
 
+  async truncateAfter(log: WriteAheadLog, offset: number): Promise<void> {
+    this.journal.push({ kind: 'cutting', offset })
+    await log.truncateAfter(offset)
+    this.journal.push({ kind: 'cut', offset })
+    this.#last = offset
+  }
+
   async close(log: WriteAheadLog): Promise<void> {
     await log.close()
     this.journal.push({ kind: 'durable', last: this.#last })
@@ -106,6 +113,47 @@ export const scripts: readonly Script[] = [
       const again = await life.open(1)
       await life.append(again, 1, 40)
       await life.close(again)
+    },
+  },
+  {
+    name: 'a cut in the newest segment, and entries that take the same offsets',
+    async run(life) {
+      const log = await life.open(5000)
+      await life.append(log, 3, 60)
+      await life.append(log, 2, 60)
+      await life.truncateAfter(log, 2)
+      await life.append(log, 2, 90)
+      await life.close(log)
+    },
+  },
+  {
+    name: 'cuts into older segments, a cut of a cut, and one of what was never synced',
+    async run(life) {
+      const log = await life.open(1, 'manual')
+      for (let group = 0; group < 4; group++) await life.append(log, 1, 40, false)
+      await life.truncateAfter(log, 3)
+      await life.append(log, 2, 40, false)
+      await life.truncateAfter(log, 4)
+      await life.truncateAfter(log, 1)
+      await life.append(log, 2, 40, false)
+      await life.close(log)
+      const again = await life.open(1)
+      await life.truncateAfter(again, 2)
+      await life.append(again, 1, 40)
+      await life.close(again)
+    },
+  },
+  {
+    name: 'a cut behind a truncation in front, and one that empties the log',
+    async run(life) {
+      const log = await life.open(1)
+      for (let group = 0; group < 4; group++) await life.append(log, 1, 40)
+      await life.truncateBefore(log, 3)
+      await life.truncateAfter(log, 3)
+      await life.append(log, 1, 40)
+      await life.truncateAfter(log, 2)
+      await life.append(log, 1, 40)
+      await life.close(log)
     },
   },
   {

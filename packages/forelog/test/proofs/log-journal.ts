@@ -13,6 +13,8 @@ export type LogEvent =
   | { readonly kind: 'durable'; readonly last: number }
   | { readonly kind: 'truncate'; readonly offset: number }
   | { readonly kind: 'truncated'; readonly offset: number }
+  /** Asked for: the entries behind `offset` are to go; told: they are gone; refused: they are not. */
+  | { readonly kind: 'cutting' | 'cut' | 'not cut'; readonly offset: number }
   /** A life began, and showed this. */
   | { readonly kind: 'opened'; readonly firstOffset: number; readonly lastOffset: number }
 
@@ -30,6 +32,8 @@ export class Expectation {
   #truncated = 1
   #truncating = 1
   #lastAppended = 0
+  /** A cut that was asked for, and of which nobody knows whether it was made. */
+  #cutting: number | undefined
 
   constructor(events: Iterable<LogEvent>) {
     for (const event of events) this.#take(event)
@@ -54,25 +58,39 @@ export class Expectation {
       case 'truncated':
         this.#truncated = Math.max(this.#truncated, event.offset)
         return
+      case 'cutting':
+        this.#cutting = event.offset
+        return
+      case 'not cut':
+        this.#cutting = undefined
+        return
+      case 'cut':
+        this.#cutting = undefined
+        this.#forgetFrom(event.offset + 1, true)
+        this.#durable = event.offset
+        return
       case 'opened':
         // What a life showed is durable, and what it did not show is gone.
-        this.#forgetFrom(event.lastOffset + 1)
+        this.#forgetFrom(event.lastOffset + 1, event.lastOffset === this.#cutting)
+        this.#cutting = undefined
         this.#durable = event.lastOffset
         this.#truncated = Math.max(this.#truncated, event.firstOffset)
         return
     }
   }
 
-  #forgetFrom(offset: number): void {
+  #forgetFrom(offset: number, cut = false): void {
     for (const known of this.#payloads.keys()) if (known >= offset) this.#payloads.delete(known)
-    this.#batches = this.#batches.filter(({ first }) => first < offset)
+    // A cut may leave a part of a batch; nothing else may.
+    this.#batches = this.#batches.filter(({ first, last }) => (cut ? last : first) < offset)
     this.#lastAppended = Math.min(this.#lastAppended, offset - 1)
   }
 
   /** Throws what is wrong with a log that was opened after the journal ended. */
   check(log: WriteAheadLog): void {
     const { firstOffset, lastOffset } = log
-    if (lastOffset < this.#durable) fail(`entries ${lastOffset + 1} to ${this.#durable} were acknowledged as durable and are lost`)
+    const isCut = lastOffset === this.#cutting
+    if (lastOffset < this.#durable && !isCut) fail(`entries ${lastOffset + 1} to ${this.#durable} were acknowledged as durable and are lost`)
     if (lastOffset > this.#lastAppended) fail(`the log ends at ${lastOffset}, and ${this.#lastAppended} is the last that was appended`)
     if (firstOffset < this.#truncated) fail(`the log begins at ${firstOffset}, and was truncated before ${this.#truncated}`)
     if (firstOffset > this.#truncating) fail(`the log begins at ${firstOffset}, and was never truncated beyond ${this.#truncating}`)
@@ -85,7 +103,7 @@ export class Expectation {
     }
     if (next !== lastOffset + 1) fail(`the log holds entries up to ${next - 1}, and says ${lastOffset}`)
     for (const { first, last } of this.#batches) {
-      if (lastOffset >= first && lastOffset < last) fail(`the batch ${first} to ${last} is there in part, up to ${lastOffset}`)
+      if (lastOffset >= first && lastOffset < last && !isCut) fail(`the batch ${first} to ${last} is there in part, up to ${lastOffset}`)
     }
   }
 }

@@ -15,6 +15,6 @@ it(`keeps every promise in ${crashesWanted} simulated crashes`, { timeout: 600_0
   expect(share(tally.withUnsyncedNames)).toBeGreaterThan(0.05)
   expect(share(tally.tornWrites)).toBeGreaterThan(0.005)
   expect(share(tally.tornTails)).toBeGreaterThan(0.003)
-  for (const met of [tally.duringRoll, tally.duringTruncation, tally.duringOpening, tally.duringClosing]) expect(share(met)).toBeGreaterThan(0.01)
+  for (const met of [tally.duringRoll, tally.duringTruncation, tally.duringCut, tally.duringOpening, tally.duringClosing]) expect(share(met)).toBeGreaterThan(0.01)
   for (const met of [tally.failedLives, tally.noSpace]) expect(share(met)).toBeGreaterThan(0.0003)
 })

@@ -20,6 +20,7 @@ export interface CrashTally {
   /** Moments at which the crash came. */
   duringRoll: number
   duringTruncation: number
+  duringCut: number
   duringOpening: number
   duringClosing: number
   /** What the next opening found. */
@@ -41,6 +42,7 @@ export function newTally(): CrashTally {
     tornWrites: 0,
     duringRoll: 0,
     duringTruncation: 0,
+    duringCut: 0,
     duringOpening: 0,
     duringClosing: 0,
     tornTails: 0,
@@ -52,7 +54,7 @@ export function newTally(): CrashTally {
   }
 }
 
-type Phase = 'opening' | 'appending' | 'truncating' | 'closing'
+type Phase = 'opening' | 'appending' | 'truncating' | 'cutting' | 'closing'
 
 interface Shot {
   readonly disk: SimulatedDisk
@@ -173,6 +175,7 @@ class Workload {
       const isRoll = this.#phase === 'appending' && (path.endsWith('.tmp') || kind === 'syncDirectory' || kind === 'truncate')
       if (isRoll) this.#tally.duringRoll++
       if (this.#phase === 'truncating') this.#tally.duringTruncation++
+      if (this.#phase === 'cutting') this.#tally.duringCut++
       if (this.#phase === 'opening') this.#tally.duringOpening++
       if (this.#phase === 'closing') this.#tally.duringClosing++
     }
@@ -245,12 +248,15 @@ class Workload {
       else if (choice < 70) await this.#appendBatch(log)
       else if (choice < 78) this.#appendSync(log)
       else if (choice < 86) await this.#syncLog(log)
-      else if (choice < 94) await this.#truncate(log)
+      else if (choice < 93) await this.#truncate(log)
+      else if (choice < 97) await this.#cut(log)
       else new Expectation(this.journal).check(log)
     } catch (error) {
       if (!(error instanceof WalError) || error.code !== 'ERR_WAL_NO_SPACE' || log.state !== 'open') throw error
       // The log goes on, and what it refused is not there.
       this.#tally.noSpace++
+      if (this.#phase === 'cutting') this.journal.push({ kind: 'not cut', offset: log.lastOffset })
+      this.#phase = 'appending'
       this.journal.push({ kind: 'refused', first: log.lastOffset + 1 })
       this.#last = log.lastOffset
     }
@@ -301,6 +307,21 @@ class Workload {
     await log.truncateBefore(offset)
     this.#phase = 'appending'
     this.journal.push({ kind: 'truncated', offset })
+  }
+
+  /** Mostly the newest few, as a replica does; now and then all of it. */
+  async #cut(log: WriteAheadLog): Promise<void> {
+    const most = log.lastOffset - log.firstOffset + 1
+    const offset = log.lastOffset - this.#random.below((this.#random.chance(0.2) ? most : Math.min(most, 8)) + 1)
+    this.journal.push({ kind: 'cutting', offset })
+    this.#phase = 'cutting'
+    const cut = log.truncateAfter(offset)
+    this.#last = offset
+    await cut
+    this.#phase = 'appending'
+    // A cut at the last offset changes nothing, and makes nothing durable.
+    if (log.durableOffset >= offset) this.journal.push({ kind: 'cut', offset })
+    else this.journal.push({ kind: 'not cut', offset })
   }
 
   #acknowledged(last: number): void {
