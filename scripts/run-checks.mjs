@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
-const checks = ['lint', 'types', 'unit', 'unit:package']
+const checks = ['lint', 'types', 'unused', 'unit', 'unit:package']
 
 const results = process.env.FORELOG_RESULTS
 const cli = process.env.npm_execpath

@@ -24,12 +24,13 @@ import type { FileLock } from './file-system.js'
  *      macOS, LockFileEx on Windows. Such a lock belongs to the descriptor.
  *   2. The same binary, loaded by its path. On Alpine the package looks for a build for musl, which it doesn't ship;
  *      but the one for glibc needs nothing of libc that musl hasn't.
- *   3. node:sqlite (in Node from 22.13 on): an exclusive transaction on the empty file; nothing is ever written. On
- *      Unix SQLite takes POSIX locks, which conflict with those of 1 and 2 (they cover the whole file, SQLite's lie at
- *      2^30) and which SQLite itself keeps apart within a process. They have one weakness: a process that opens and
- *      closes the file by another way drops them (https://sqlite.org/howtocorrupt.html, 2.2). So `lock` is never
- *      opened with node:fs where this way is used, and an application that copies a log's directory from within the
- *      process must leave that file out.
+ *   3. node:sqlite (in Node from 22.13 on; in Bun and Deno, where the binary of 1 and 2 would end the process: it
+ *      calls functions of libuv that those two don't have): an exclusive transaction on the empty file; nothing is
+ *      ever written. On Unix SQLite takes POSIX locks, which conflict with those of 1 and 2 (they cover the whole
+ *      file, SQLite's lie at 2^30) and which SQLite itself keeps apart within a process. They have one weakness: a
+ *      process that opens and closes the file by another way drops them (https://sqlite.org/howtocorrupt.html, 2.2).
+ *      So `lock` is never opened with node:fs where this way is used, and an application that copies a log's
+ *      directory from within the process must leave that file out.
  */
 
 /** Takes the lock of a file, or returns undefined when anybody holds it. What it returns frees it. */
@@ -38,11 +39,13 @@ export type LockMethod = (path: string, mode: number) => Promise<(() => Promise<
 /** The ways to take a lock, best first; each throws when this machine hasn't got it. */
 export const lockMethods: { addon: () => LockMethod; prebuilt: () => LockMethod; sqlite: () => LockMethod } = {
   addon() {
+    refuseWithoutLibuv()
     const { tryLock } = load('fs-native-extensions') as { tryLock: (fd: number) => boolean }
     return lockDescriptor(tryLock)
   },
 
   prebuilt() {
+    refuseWithoutLibuv()
     const path = `fs-native-extensions/prebuilds/${process.platform}-${process.arch}/fs-native-extensions.node`
     const binding = load(path) as { tryLock: (fd: number, offset: number, length: number, exclusive: boolean) => void }
     return lockDescriptor((fd) => {
@@ -81,6 +84,12 @@ export async function lockFile(path: string, mode: number, method: LockMethod = 
     await free()
   }
   return { release: () => (released ??= release()) }
+}
+
+// A missing symbol is no exception: the loader ends the process. So it has to be known before.
+function refuseWithoutLibuv(): void {
+  const { bun, deno } = process.versions
+  if (bun !== undefined || deno !== undefined) throw new Error(`the native lock needs libuv, which ${bun === undefined ? 'Deno' : 'Bun'} has not`)
 }
 
 // Here and not at the top: importing the library must work where the binary can't be loaded.
@@ -139,11 +148,26 @@ interface Database {
   close(): void
 }
 
-// SQLite's result codes (https://sqlite.org/rescode.html); the low byte is the primary one.
+// SQLite's result codes (https://sqlite.org/rescode.html); the low byte is the primary one. Node and Bun have them in
+// `errcode`, Deno has only their text, at the beginning of the message.
 const sqliteBusy = 5
 const sqliteReadOnly = 8
 const sqliteFull = 13
 const sqliteCantOpen = 14
+const sqliteTexts = new Map([
+  ['database is locked', sqliteBusy],
+  ['attempt to write a readonly database', sqliteReadOnly],
+  ['database or disk is full', sqliteFull],
+  ['unable to open database file', sqliteCantOpen],
+])
+
+function sqliteCode(error: unknown): number {
+  const { errcode } = error as { errcode?: unknown }
+  if (typeof errcode === 'number') return errcode & 0xff
+  const reason = reasonOf(error)
+  for (const [text, code] of sqliteTexts) if (reason.startsWith(text)) return code
+  return 0
+}
 
 // A database that is collected is closed, and its lock gone: a lock must not end because nobody looks at it.
 const heldDatabases = new Set<Database>()
@@ -158,7 +182,7 @@ function lockDatabase(DatabaseSync: new (path: string) => Database): LockMethod 
       database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     } catch (error) {
       database?.close()
-      const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff
+      const code = sqliteCode(error)
       if (code === sqliteBusy) return undefined
       if (code === sqliteCantOpen || code === sqliteReadOnly || code === sqliteFull) throw openError(path, error)
       throw unavailableError(path, error)

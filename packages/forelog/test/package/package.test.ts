@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { publint } from 'publint'
@@ -93,6 +93,20 @@ describe('what is published', () => {
       { encoding: 'utf8' },
     )
     expect(status, stdout + stderr).toBe(0)
+  })
+})
+
+describe('its size', () => {
+  // Most of an installation is sources and source maps, for debuggers. The test prints the figures.
+  it('is at most 512 KiB packed, of which 768 KiB run once unpacked', () => {
+    const bytes = (files: readonly string[]): number => files.reduce((sum, file) => sum + statSync(join(packed.folder, file)).size, 0)
+    const runs = bytes(packed.files.filter((file) => file.endsWith('.js')))
+    console.log(
+      `forelog ${packed.manifest.version}: ${kib(statSync(packed.tarball).size)} packed, ` +
+        `${kib(bytes(packed.files))} unpacked in ${packed.files.length} files, ${kib(runs)} of it runs`,
+    )
+    expect(statSync(packed.tarball).size).toBeLessThanOrEqual(512 * 1024)
+    expect(runs).toBeLessThanOrEqual(768 * 1024)
   })
 })
 
@@ -258,6 +272,10 @@ function resolveInLock(lock: Lock, from: string, name: string): string {
     if (path in lock.packages) return path
     if (folder === '') throw new Error(`package-lock.json has no ${name}, which ${from} needs`)
   }
+}
+
+function kib(bytes: number): string {
+  return `${Math.round(bytes / 1024)} KiB`
 }
 
 function hasTopLevelAwait(node: ts.Node): boolean {
