@@ -23,9 +23,12 @@ export interface OpenOptions<S extends EntrySource = RawSource> {
    * operating system has it; it is synced every `syncInterval`, or by `sync()` and `close()` only.
    */
   sync?: SyncMode
-  /** `'always'` only: milliseconds to wait for more appends before a sync. Default 0: what queued while the last sync ran goes together. */
+  /**
+   * `'always'` only (elsewhere it is checked, and means nothing): milliseconds to wait for more appends before a sync. Default 0: what
+   * queued while the last sync ran goes together.
+   */
   syncDelay?: number
-  /** `'interval'` only: milliseconds between syncs. Default 100. */
+  /** `'interval'` only (elsewhere it is checked, and means nothing): milliseconds between syncs. Default 100. */
   syncInterval?: number
   /** Bytes from which on a segment is closed and a new one begun; a group is never split. Default 64 MiB. */
   maxSegmentSize?: number
@@ -69,6 +72,11 @@ const mebibyte = 1024 * 1024
 /** A group's length fields have 32 bits, and one entry is held in memory whole. */
 const largestEntryBytes = 1024 * mebibyte
 
+const fileSystemMethods = [
+  ...(['list', 'listSync', 'makeDirectory', 'makeDirectorySync', 'syncDirectory', 'syncDirectorySync'] as const),
+  ...(['rename', 'renameSync', 'remove', 'removeSync', 'open', 'openSync', 'lock'] as const),
+] satisfies readonly (keyof FileSystem)[]
+
 const known = {
   entries: true,
   sync: true,
@@ -87,13 +95,14 @@ const known = {
 
 /** Checks what was given to `open`; `ERR_WAL_OPTION` names what is wrong with it, and what is allowed. */
 export function resolveOptions(directory: string | URL, options: OpenOptions<EntrySource> = {}): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw new WalError('ERR_WAL_OPTION', `options must be an object, not ${show(options)}`)
   checkNames('open', options, known)
-  const resolved: ResolvedOptions = {
+  const sync = oneOf('sync', options.sync, ['always', 'interval', 'manual'])
+  const syncDelayMs = numberIn('syncDelay', options.syncDelay, 0, 0, 60_000)
+  return {
     directory: resolveDirectory(directory),
     adapter: adapterFor(options.entries),
-    sync: oneOf('sync', options.sync, ['always', 'interval', 'manual']),
-    syncDelayMs: numberIn('syncDelay', options.syncDelay, 0, 0, 60_000),
+    sync,
+    syncDelayMs: sync === 'always' ? syncDelayMs : 0,
     syncIntervalMs: numberIn('syncInterval', options.syncInterval, 100, 1, 3_600_000),
     maxSegmentBytes: integerIn('maxSegmentSize', options.maxSegmentSize, 64 * mebibyte, 1, Number.MAX_SAFE_INTEGER),
     maxEntryBytes: integerIn('maxEntrySize', options.maxEntrySize, 16 * mebibyte, 1, largestEntryBytes),
@@ -103,15 +112,15 @@ export function resolveOptions(directory: string | URL, options: OpenOptions<Ent
     fileMode: integerIn('fileMode', options.fileMode, 0o640, 0, 0o777),
     directoryMode: integerIn('directoryMode', options.directoryMode, 0o750, 0, 0o777),
     logger: withMethods('logger', options.logger, silentLogger, ['debug', 'info', 'warn', 'error']),
-    fileSystem: withMethods('fileSystem', options.fileSystem, nodeFileSystem, ['open', 'openSync', 'list', 'rename', 'remove', 'syncDirectory', 'lock']),
+    fileSystem: withMethods('fileSystem', options.fileSystem, nodeFileSystem, fileSystemMethods),
   }
-  if (resolved.syncDelayMs > 0 && resolved.sync !== 'always') throw onlyWith('syncDelay', "sync: 'always'")
-  if (options.syncInterval !== undefined && resolved.sync !== 'interval') throw onlyWith('syncInterval', "sync: 'interval'")
-  return resolved
 }
 
-/** Refuses names that `known` does not have. */
+/** Refuses what is no object, and names that `allowed` does not have. */
 export function checkNames(what: string, options: object, allowed: Readonly<Record<string, true>>): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new WalError('ERR_WAL_OPTION', `the options of ${what} are an object, not ${show(options)}`)
+  }
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(allowed, name)) continue
     throw new WalError('ERR_WAL_OPTION', `${what} has no option ${name}: there are ${Object.keys(allowed).join(', ')}`, { option: name })
@@ -152,16 +161,14 @@ function withMethods<T extends object>(option: string, value: T | undefined, fal
   return value
 }
 
-function wrong(option: string, value: unknown, allowed: string): WalError {
+export function wrong(option: string, value: unknown, allowed: string): WalError {
   return new WalError('ERR_WAL_OPTION', `option ${option} is ${show(value)}, and must be ${allowed}`, { option })
-}
-
-function onlyWith(option: string, other: string): WalError {
-  return new WalError('ERR_WAL_OPTION', `option ${option} means nothing without ${other}`, { option })
 }
 
 function show(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
+  if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null) return 'an object'
+  if (typeof value === 'function') return 'a function'
   return String(value)
 }

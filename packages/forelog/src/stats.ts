@@ -36,6 +36,10 @@ export interface LogStats {
   readonly segments: number
   /** Segments that truncation removed. */
   readonly removedSegments: number
+  /** 1 when opening found that the life before had not ended in a clean shutdown, else 0: to be summed over openings. */
+  readonly recoveries: number
+  /** Bytes of the torn tail that opening cut off. */
+  readonly tornBytes: number
 }
 
 /** Counts values into buckets with the given upper bounds. */

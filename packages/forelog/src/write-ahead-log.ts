@@ -13,9 +13,9 @@ import type { RawSource } from './entries/raw-entries.js'
 import { isNoSpace, reasonOf, WalError } from './errors.js'
 import type { FileLock } from './files/file-system.js'
 import type { GroupBuilder } from './format/group-builder.js'
-import { checkNames, type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { EntryReader, outOfRange, type ReadableLog, type StoredEntry } from './reading/entry-reader.js'
-import { entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
+import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
 import { openLog } from './recovery/open-log.js'
 import type { RecoveredLog, RecoveryReport } from './recovery/recovered-log.js'
 import { EntryEncoder } from './segments/entry-encoder.js'
@@ -34,8 +34,6 @@ export interface AppendedBatch {
 
 /** `'failed'`: a write or a sync failed, and what is on disk is not known: open again. */
 export type LogState = 'open' | 'closing' | 'closed' | 'failed'
-
-const readOptionNames = { from: true, to: true, copy: true, signal: true } as const
 
 /**
  * A write-ahead log: appends are on stable storage before they resolve, and come back in order after any crash.
@@ -222,13 +220,13 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
 
   /** Entries in order, to the `lastOffset` of the moment of the call. Each step may throw `ERR_WAL_CORRUPT`, and as the options say. */
   entries(options: ReadOptions = {}): EntryStream<O> {
-    checkNames('entries', options, readOptionNames)
+    checkReadOptions('entries', options)
     return entryStream<O>(this.#readable, options)
   }
 
   /** The same, blocking: for start-up. */
   entriesSync(options: Pick<ReadOptions, 'from' | 'to' | 'copy'> = {}): Iterable<StoredEntry<O>> {
-    checkNames('entriesSync', options, readOptionNames)
+    checkReadOptions('entriesSync', options)
     return entryIterable<O>(this.#readable, options)
   }
 
@@ -304,7 +302,14 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
 
   /** Counters and distributions since the log was opened. */
   stats(): LogStats {
-    return { ...this.#queue.stats(), rolls: this.#rolls, segments: this.#segments.live.length, removedSegments: this.#removedSegments }
+    return {
+      ...this.#queue.stats(),
+      rolls: this.#rolls,
+      segments: this.#segments.live.length,
+      removedSegments: this.#removedSegments,
+      recoveries: this.#recovery.clean ? 0 : 1,
+      tornBytes: this.#recovery.tornBytes,
+    }
   }
 
   /**

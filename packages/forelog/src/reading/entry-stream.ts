@@ -2,6 +2,7 @@
  * What callers iterate: `entries`, `.batches()` and `entriesSync`.
  */
 import { WalError } from '../errors.js'
+import { checkNames, wrong } from '../options.js'
 import { runBlocking, runPooled } from '../steps.js'
 import { EntryReader, outOfRange, type ReadableLog, type ReadRange, type StoredEntry } from './entry-reader.js'
 
@@ -24,6 +25,22 @@ export interface ReadOptions {
 export interface EntryStream<E> extends AsyncIterable<StoredEntry<E>> {
   /** The same in arrays, as they come from the disk: faster, because a promise for each entry costs more than most entries. */
   batches(): AsyncIterable<readonly StoredEntry<E>[]>
+}
+
+const names = { from: true, to: true, copy: true, signal: true } as const satisfies Record<keyof ReadOptions, true>
+const { signal: _signal, ...blockingNames } = names
+
+/** Refuses what is no option, or no value of one, at the call; an offset that the log doesn't have is told at the first step. */
+export function checkReadOptions(what: 'entries' | 'entriesSync', options: ReadOptions): void {
+  checkNames(what, options, what === 'entries' ? names : blockingNames)
+  const { from, to, copy, signal } = options
+  for (const [option, offset] of [['from', from] as const, ['to', to] as const]) {
+    if (offset !== undefined && (typeof offset !== 'number' || !(Number.isInteger(offset) || Math.abs(offset) === Infinity))) {
+      throw wrong(option, offset, 'an offset')
+    }
+  }
+  if (copy !== undefined && typeof copy !== 'boolean') throw wrong('copy', copy, 'true or false')
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.aborted !== 'boolean') throw wrong('signal', signal, 'an AbortSignal')
 }
 
 export function entryStream<E>(log: ReadableLog, options: ReadOptions): EntryStream<E> {
@@ -54,9 +71,11 @@ export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'f
 }
 
 function rangeOf(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>, lastOffset: number): ReadRange {
-  const from = options.from ?? log.firstOffset
+  log.assertReadable()
+  // What was truncated since the call is not there any more, all of it perhaps.
+  const from = options.from ?? Math.min(log.firstOffset, lastOffset + 1)
   const to = Math.min(options.to ?? lastOffset, lastOffset)
-  if (from < log.firstOffset || from > lastOffset + 1) throw outOfRange(log, from)
+  if (options.from !== undefined && (from < log.firstOffset || from > lastOffset + 1)) throw outOfRange(log, from)
   return { from, to, copy: options.copy ?? true }
 }
 

@@ -206,7 +206,11 @@ export class SegmentSet {
     const gone = idle.filter(([segment]) => !this.#live.includes(segment))
     for (const [segment, held] of new Set([...oldest, ...gone])) {
       this.#open.delete(segment)
-      yield* held.file.close()
+      try {
+        yield* held.file.close()
+      } catch {
+        // It was only read: what its close says changes nothing, and the others are to be closed as well.
+      }
     }
   }
 }
