@@ -6,9 +6,13 @@ import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { embedKernel } from './build-kernel.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tsc = join(createRequire(import.meta.url).resolve('typescript'), '../../bin/tsc')
+
+// A package with a kernel has it compiled first: its module is one of the sources.
+if (existsSync('assembly')) await embedKernel()
 
 rmSync('dist', { recursive: true, force: true })
 const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' })

@@ -48,7 +48,7 @@ export function buildWhatIsStale() {
   for (const name of readdirSync(join(root, 'packages')).sort()) {
     const folder = join(root, 'packages', name)
     if (!existsSync(join(folder, 'tsconfig.build.json'))) continue
-    const sources = ['src', 'tsconfig.build.json', 'package.json'].map((file) => join(folder, file))
+    const sources = ['src', 'assembly', 'tsconfig.build.json', 'package.json'].map((file) => join(folder, file)).filter((file) => existsSync(file))
     const shared = ['tsconfig.base.json', 'README.md', 'LICENSE'].map((file) => join(root, file))
     const newestMs = Math.max(...[...sources, ...shared].map(newestChangeMs))
     if (newestChangeMs(join(folder, 'dist/index.js')) > newestMs) continue

@@ -395,9 +395,12 @@ function writeLeb128(bytes: Uint8Array, at: number, value: number): number {
   return at
 }
 
+/** Two digits of each byte: a salt is made text once for every group. */
+const hexDigits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 export function hex(bytes: Uint8Array, at: number, length: number): string {
   let text = ''
-  for (let index = at; index < at + length; index++) text += (bytes[index] as number).toString(16).padStart(2, '0')
+  for (let index = at; index < at + length; index++) text += hexDigits[bytes[index] as number] as string
   return text
 }
 

@@ -11,6 +11,7 @@
  */
 import { crc32 } from './checksum.js'
 import { commitBodyBytesAt, type ControlContent, type ControlFrame, controlPrefixBytes, kinds, readControlContent, readControlFrame } from './control-record.js'
+import { type Lengths, recordKernel } from './kernel.js'
 import { controlType, lowHalf, readU32, recordHeaderBytes } from './record.js'
 
 /** What the next control record of a segment must fit. */
@@ -106,7 +107,13 @@ function disagreementWith(content: ControlContent, expected: ChainPosition): str
 }
 
 /** What is wrong with the records behind a commit, or undefined when they are what it says. */
-function bodyFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: readonly number[], headersCrc: number): string | undefined {
+function bodyFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: Lengths, headersCrc: number): string | undefined {
+  if (recordKernel().verify(bytes, body, lengths, lengths.length, firstOffset) === headersCrc) return undefined
+  return wordsForFault(bytes, body, firstOffset, lengths, headersCrc)
+}
+
+/** Goes through the records once more, one by one, to say what is wrong with them. */
+function wordsForFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: Lengths, headersCrc: number): string | undefined {
   let at = body
   let crcOfHeaders = 0
   for (let index = 0; index < lengths.length; index++) {

@@ -1,7 +1,7 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { crc32, flippedBitOf } from '../../src/format/checksum.js'
+import { crc32, crc32Plain, flippedBitOf } from '../../src/format/checksum.js'
 import { flipBit } from '../support/reference-writer.js'
 
 const anyBytes = fc.uint8Array({ maxLength: 400 })
@@ -26,6 +26,15 @@ describe('the checksum', () => {
         const to = Math.min(Math.max(a, b), bytes.length)
         expect(crc32(bytes, from, to)).toBe(zlibCrc32(bytes.subarray(from, to)))
         expect(crc32(bytes, from, bytes.length, crc32(bytes, 0, from))).toBe(zlibCrc32(bytes))
+      }),
+    )
+  })
+
+  it('is the same without a call to zlib, eight bytes at a time', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 1500 }), fc.nat(20), (bytes, middle) => {
+        const before = Math.min(middle, bytes.length)
+        expect(crc32Plain(bytes, before, bytes.length, crc32Plain(bytes, 0, before, 0))).toBe(zlibCrc32(bytes))
       }),
     )
   })

@@ -30,9 +30,9 @@ afterAll(() => {
 })
 
 describe('what is published', () => {
-  it('has the build, its sources, the README and the licence, and nothing else', () => {
+  it('has the build, its sources, that of the kernel, the README and the licence, and nothing else', () => {
     const besides = packed.files.filter((file) => !/^(dist|src)\//.test(file))
-    expect(besides).toEqual(['LICENSE', 'README.md', 'package.json'])
+    expect(besides).toEqual(['LICENSE', 'README.md', 'assembly/kernel.ts', 'package.json'])
     const unexpected = packed.files.filter(
       (file) => /^(dist|src)\//.test(file) && !/^src\/.*\.ts$|^dist\/.*\.(js|d\.ts)(\.map)?$/.test(file),
     )

@@ -1,0 +1,174 @@
+/**
+ * The records of a group, checked or sealed many at a time: the innermost loops of reading and of writing.
+ *
+ * Three ways lead to the same bytes:
+ *
+ * - the WebAssembly kernel (assembly/kernel.ts), for small payloads. It works on a copy of 256 KiB at the most in a memory
+ *   of its own, which never grows, so that no view of it is ever detached, and nothing that is handed out lies in it. The
+ *   copy costs a fraction of what the checksum does;
+ * - zlib, for large payloads, where they lie;
+ * - plain TypeScript, where an interpreter has no WebAssembly, and as what the kernel is tested against.
+ *
+ * bench/micro/checksum.ts and bench/micro/records.ts measure all three.
+ */
+import { crc32 } from './checksum.js'
+import { kernelModule } from './kernel-module.js'
+import { controlType, lowHalf, readU32, recordHeaderBytes, writeU32 } from './record.js'
+
+/** Payload lengths of records that stand one behind the other. */
+export type Lengths = ArrayLike<number>
+
+export interface RecordKernel {
+  /**
+   * Checks the records at `at`: their offsets, from `firstOffset` on, their types, which are not that of control records, and the
+   * CRCs of their payloads. The CRC of their headers; undefined when one of them does not hold.
+   */
+  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number | undefined
+  /** Fills in the headers of records whose types and payloads are there; the CRC of the headers. */
+  seal(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number
+}
+
+/** From this size on zlib reads a payload faster where it lies than the kernel does from its copy. */
+const largePayloadBytes = 1024
+/** Below this the way into the kernel costs more than what it saves. */
+const smallRunBytes = 160
+
+export const plainKernel: RecordKernel = {
+  verify: (bytes, at, lengths, count, firstOffset) => verifyPlain(bytes, at, lengths, 0, count, firstOffset, 0),
+  seal: (bytes, at, lengths, count, firstOffset) => sealPlain(bytes, at, lengths, 0, count, firstOffset, 0),
+}
+
+function verifyPlain(bytes: Uint8Array, from: number, lengths: Lengths, first: number, end: number, firstOffset: number, crcBefore: number): number | undefined {
+  let headersCrc = crcBefore
+  let at = from
+  for (let index = first; index < end; index++) {
+    const payload = at + recordHeaderBytes
+    const behind = payload + (lengths[index] as number)
+    if (readU32(bytes, at) !== lowHalf(firstOffset + index) || bytes[at + 4] === controlType) return undefined
+    if (crc32(bytes, payload, behind) !== readU32(bytes, at + 5)) return undefined
+    headersCrc = crc32(bytes, at, payload, headersCrc)
+    at = behind
+  }
+  return headersCrc
+}
+
+function sealPlain(bytes: Uint8Array, from: number, lengths: Lengths, first: number, end: number, firstOffset: number, crcBefore: number): number {
+  let headersCrc = crcBefore
+  let at = from
+  for (let index = first; index < end; index++) {
+    const payload = at + recordHeaderBytes
+    const behind = payload + (lengths[index] as number)
+    writeU32(bytes, at, lowHalf(firstOffset + index))
+    writeU32(bytes, at + 5, crc32(bytes, payload, behind))
+    headersCrc = crc32(bytes, at, payload, headersCrc)
+    at = behind
+  }
+  return headersCrc
+}
+
+interface KernelExports {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  readonly lengthsAt: { readonly value: number }
+  readonly lengthsMost: { readonly value: number }
+  readonly stagingAt: { readonly value: number }
+  readonly stagingBytes: { readonly value: number }
+  readonly headersCrc: { readonly value: number }
+  verify(count: number, lowOffset: number, crcBefore: number): number
+  seal(count: number, lowOffset: number, crcBefore: number): void
+}
+
+/** As much of the WebAssembly interface as is used: the types of Node.js leave it out. */
+interface WebAssemblyHost {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => { readonly exports: unknown }
+}
+
+/** The kernel in WebAssembly; undefined where there is none, or it may not be used. */
+export function instantiateKernel(host: unknown = (globalThis as { WebAssembly?: unknown }).WebAssembly): RecordKernel | undefined {
+  if (host === undefined) return undefined
+  try {
+    const { Module, Instance } = host as WebAssemblyHost
+    // Synchronous: the module has a few hundred bytes of code, and takes less than a millisecond.
+    return new WasmKernel(new Instance(new Module(Buffer.from(kernelModule, 'base64'))).exports as KernelExports)
+  } catch {
+    // An interpreter may have WebAssembly and forbid it, as `--jitless` does. The plain kernel gives the same bytes.
+    return undefined
+  }
+}
+
+class WasmKernel implements RecordKernel {
+  readonly #exports: KernelExports
+  readonly #lengths: Uint32Array
+  readonly #staging: Uint8Array
+
+  constructor(exports: KernelExports) {
+    this.#exports = exports
+    const { memory, lengthsAt, lengthsMost, stagingAt, stagingBytes } = exports
+    this.#lengths = new Uint32Array(memory.buffer, lengthsAt.value, lengthsMost.value)
+    this.#staging = new Uint8Array(memory.buffer, stagingAt.value, stagingBytes.value)
+  }
+
+  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number | undefined {
+    let headersCrc = 0
+    for (let index = 0, position = at; index < count; ) {
+      const piece = this.#stage(bytes, position, lengths, index, count)
+      if (piece.count === 0) {
+        const crc = verifyPlain(bytes, position, lengths, index, index + 1, firstOffset, headersCrc)
+        if (crc === undefined) return undefined
+        headersCrc = crc
+        position += recordHeaderBytes + (lengths[index] as number)
+        index++
+        continue
+      }
+      if (this.#exports.verify(piece.count, (firstOffset + index) | 0, headersCrc) !== piece.count) return undefined
+      headersCrc = this.#exports.headersCrc.value >>> 0
+      position += piece.bytes
+      index += piece.count
+    }
+    return headersCrc
+  }
+
+  seal(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number {
+    let headersCrc = 0
+    for (let index = 0, position = at; index < count; ) {
+      const piece = this.#stage(bytes, position, lengths, index, count)
+      if (piece.count === 0) {
+        headersCrc = sealPlain(bytes, position, lengths, index, index + 1, firstOffset, headersCrc)
+        position += recordHeaderBytes + (lengths[index] as number)
+        index++
+        continue
+      }
+      this.#exports.seal(piece.count, (firstOffset + index) | 0, headersCrc)
+      headersCrc = this.#exports.headersCrc.value >>> 0
+      bytes.set(this.#staging.subarray(0, piece.bytes), position)
+      position += piece.bytes
+      index += piece.count
+    }
+    return headersCrc
+  }
+
+  /** Copies the next records in, as many as fit before a large one; none where plain code is faster. */
+  #stage(bytes: Uint8Array, at: number, lengths: Lengths, from: number, end: number): { readonly count: number; readonly bytes: number } {
+    const room = this.#staging.length
+    const most = Math.min(end, from + this.#lengths.length)
+    let pieceBytes = 0
+    let index = from
+    for (; index < most; index++) {
+      const length = lengths[index] as number
+      if (length >= largePayloadBytes || pieceBytes + recordHeaderBytes + length > room) break
+      this.#lengths[index - from] = length
+      pieceBytes += recordHeaderBytes + length
+    }
+    if (pieceBytes < smallRunBytes) return { count: 0, bytes: 0 }
+    this.#staging.set(bytes.subarray(at, at + pieceBytes))
+    return { count: index - from, bytes: pieceBytes }
+  }
+}
+
+let chosen: RecordKernel | undefined
+
+/** The fastest kernel that this interpreter runs, made at the first call. */
+export function recordKernel(): RecordKernel {
+  chosen ??= instantiateKernel() ?? plainKernel
+  return chosen
+}
