@@ -119,7 +119,7 @@ export class EntryReader<E> {
       if (this.#cursor !== cursor) continue
       if (run === undefined) {
         yield* this.#enterNextSegment(segment, cursor.end)
-      } else if (run.firstOffset + run.lengths.length > this.#next) {
+      } else if (run.firstOffset + run.lengths.length > this.#next && run.firstOffset <= this.#last) {
         this.#run = run
         this.#runAt = run.at
         this.#handedOut = 0

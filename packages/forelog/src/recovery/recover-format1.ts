@@ -123,6 +123,9 @@ function assertInOrder(found: readonly Found[]): void {
       if (segment.fileBytes > 0 && !isNewest) throw damage(segment, 0, undefined, 'its first record has no offset')
       continue
     }
+    if (segment.id === 1 && segment.firstOffset !== 1 && !isNewest) {
+      throw damage(segment, 0, segment.firstOffset, `it begins at offset ${segment.firstOffset}, and the first segment of a log begins at 1`)
+    }
     // Of the newest one more is asked when it is walked: a flipped bit there is told from a segment that is out of order.
     if (before?.firstOffset !== undefined && segment.firstOffset <= before.firstOffset && !isNewest) {
       throw damage(segment, 0, segment.firstOffset, `it begins at offset ${segment.firstOffset}, and ${before.name} in front of it at ${before.firstOffset}`)

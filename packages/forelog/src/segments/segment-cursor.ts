@@ -12,7 +12,7 @@ import type { ChainPosition, Group } from '../format/group.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
 import { FileWindow } from './file-window.js'
 import { GroupWalker } from './group-walker.js'
-import { RecordWalker } from './record-walker.js'
+import { type RecordResult, RecordWalker } from './record-walker.js'
 import type { Segment } from './segment-set.js'
 
 /** How a segment ended: what the next one must continue. */
@@ -169,6 +169,7 @@ export class RecordCursor implements SegmentCursor {
         run.lengths.push(result.record.length)
         if (run.lengths.length < recordsPerRun) continue
       }
+      if (result.found !== 'record' && result.found !== 'more') this.#assertOffsetsFit(run, result)
       if (run.lengths.length > 0) return { ...run, bytes: this.#window.bytes, at: this.#window.indexOf(run.position) }
       if (result.found === 'more') {
         yield* this.#window.load(walker.position, Math.max(result.bytes, recordHeaderBytes))
@@ -178,6 +179,20 @@ export class RecordCursor implements SegmentCursor {
       if (result.found === 'end') return undefined
       if (result.found === 'nothing') throw damage(segment, walker.position, walker.nextOffset, result.why)
     }
+  }
+
+  /**
+   * The offset of a segment's first record says where the segment begins, and no CRC covers it: what follows must fit it
+   * before the record is handed out, be it the next record or the beginning of the next segment.
+   */
+  #assertOffsetsFit(run: { readonly position: number; readonly lengths: readonly number[] }, stopped: { readonly found: 'end' } | Extract<RecordResult, { found: 'nothing' }>): void {
+    if (run.position !== 0 || run.lengths.length !== 1) return
+    const { segment, last, newest } = this.#request
+    const { nextOffset } = this.#walker
+    const fits = stopped.found === 'nothing' ? stopped.record === undefined : newest || nextOffset === last + 1
+    if (fits) return
+    const why = stopped.found === 'nothing' ? stopped.why : `its only entry has the offset ${(nextOffset as number) - 1}, and the next segment begins at ${last + 1}`
+    throw damage(segment, this.#walker.position, nextOffset, why)
   }
 }
 
