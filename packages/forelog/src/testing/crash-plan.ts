@@ -7,7 +7,9 @@
  * - a sector has its durable bytes or any version, whatever its neighbours have;
  * - a cut (`truncate` to less) is kept whole or not at all; kept, it hides all older versions of what it cut off;
  * - the size is the durable one or any since, whatever the data is. Data behind it is gone; what lies in front and was
- *   never written reads as zeros (or, where the disk is told so, as old bytes);
+ *   never written reads as zeros (or, where the disk is told so, as old bytes). But a cut goes only with its size, or a
+ *   later one: ext4 (ext4_setattr) and XFS (xfs_setattr_size) put the new size into the journal before a block is given
+ *   back, Btrfs in the same transaction, so that nobody ever finds a file of the old size whose blocks are gone;
  * - a name leads where it durably did or where any change since let it lead, whatever other names do. But the old name
  *   of a rename goes only if the new one is there: of a rename comes nothing, both names, or the new one;
  * - a file that no name leads to is gone, and so is all in a directory whose own name is lost.
@@ -127,6 +129,7 @@ export class CrashPlan {
   decide(mode: Exclude<CrashMode, 'process'>, random: Random): void {
     deciders[mode](this.#pieces, random)
     this.#keepRenamesSane()
+    for (const plan of this.#files.values()) keepCutsSane(plan)
   }
 
   /** All outcomes, to be counted and decided by number; undefined when there are more than `limit`. */
@@ -371,6 +374,21 @@ function isSane(piece: Piece<NameVersion>, pieces: NamePieces): boolean {
   return (target.versions[target.chosen]?.at ?? -1) >= version.at
 }
 
+/** No cut without its size, or a later one. */
+function keepCutsSane({ size, cuts }: FilePlan): void {
+  if (size === undefined) return
+  const chosenAt = size.versions[size.chosen]?.at ?? -1
+  for (const [at, cut] of cuts) if (chosenAt < at && size.versions.some((version) => version.at >= at)) cut.chosen = -1
+}
+
+/** The sizes that go with a set of kept cuts: that of the newest of them, and what came later. */
+function sizesFor({ file, size }: FilePlan, kept: ReadonlySet<number>): Set<number> {
+  const newestCut = Math.max(-1, ...kept)
+  const later = (size?.versions ?? []).filter(({ at }) => at >= newestCut)
+  const durable = kept.size === 0 || later.length === 0 ? [file.durableSize] : []
+  return new Set([...durable, ...later.map((version) => version.size)])
+}
+
 function count(pieces: readonly Piece[], counts: (piece: Piece) => boolean): PieceCounts {
   const result = { sectors: 0, sizes: 0, cuts: 0, names: 0 }
   for (const piece of pieces) if (counts(piece)) result[piece.kind]++
@@ -437,11 +455,10 @@ function cutTail(sectors: Sector[], size: number): void {
 /** Every way for a file to come out; undefined when there are more than `limit`. */
 function framesOf(plan: FilePlan, limit: number): readonly FileFrame[] | undefined {
   const frames: FileFrame[] = []
-  const sizes = new Set([plan.file.durableSize, ...(plan.size?.versions ?? []).map(({ size }) => size)])
   const cuts = [...plan.cuts.keys()]
   let total = 0
   for (const kept of subsetsOf(cuts)) {
-    for (const size of sizes) {
+    for (const size of sizesFor(plan, kept)) {
       const sectors: FileFrame['sectors'][number][] = []
       let ways = 1
       for (const [index, piece] of plan.sectors) {

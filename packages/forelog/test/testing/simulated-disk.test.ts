@@ -217,6 +217,18 @@ describe('a crash', () => {
     expect([...disk.outcomes()].map((after) => marks(after).join(' '))).toEqual(['1 0 2 0'])
   })
 
+  it('never leaves the old size of a file whose cut it kept', () => {
+    const { disk, file } = diskWithFile(3)
+    file.truncateSync(0)
+    const seen = new Set(['1 1 1', ''])
+    expect(new Set([...disk.outcomes()].map((after) => marks(after).join(' ')))).toEqual(seen)
+    for (const mode of powerCuts) {
+      for (let seed = 0; seed < 50; seed++) expect(seen).toContain(marks(disk.afterCrash({ mode, seed })).join(' '))
+    }
+    file.writeSync([filled(2, sector)], 2 * sector)
+    for (const after of disk.outcomes()) if (after.contents(path).length === 3 * sector) expect(['1 1 1', '1 1 2', '0 0 2', '0 0 0']).toContain(marks(after).join(' '))
+  })
+
   it('leaves zeros behind the end that it chose', () => {
     const { disk, file } = diskWithFile(1)
     file.writeSync([filled(2, 3 * sector)], 100)
