@@ -28,6 +28,8 @@ export const outcomes = [
   'clean: false',
   /** As that, but what is left ends exactly with the close record of an earlier shutdown: the one end nobody can tell. */
   'an earlier shutdown',
+  /** The newest segment, which cut off the end of the one before it, is gone, and what it cut off is back: `clean: false`. */
+  'an earlier end',
   /** Entries in front are gone with an emptied segment: what a truncation on a full disk leaves. */
   'emptied in front',
   'WRONG ENTRY',
@@ -247,13 +249,16 @@ async function judge(log: SampleLog, damage: Damage, disk: SimulatedDisk): Promi
   }
   const { firstOffset, lastOffset, recovery } = opened
   let next = firstOffset
+  // Without the segment that says what was cut off, nobody can know of the cut.
+  const uncut = log.beforeCut !== undefined && isNewestGone(log, damage.files) ? log.beforeCut : undefined
+  const expected = uncut ?? log.appended
   try {
     // By itself first, so that it finds its place alone.
-    if (lastOffset >= firstOffset) await checkGet(log, opened, firstOffset + (damage.what.length * 7) % (lastOffset + 1 - firstOffset))
+    if (lastOffset >= firstOffset) await checkGet(expected, opened, firstOffset + (damage.what.length * 7) % (lastOffset + 1 - firstOffset))
     for await (const batch of opened.entries()) {
       for (const { offset, text } of batch) {
         if (offset !== next) throw new WrongEntry(`entry ${offset} stands where ${next} is next`)
-        if (log.appended.get(offset) !== text) throw new WrongEntry(`entry ${offset} is ${text}, and was ${String(log.appended.get(offset))}`)
+        if (expected.get(offset) !== text) throw new WrongEntry(`entry ${offset} is ${text}, and was ${String(expected.get(offset))}`)
         next++
       }
     }
@@ -262,14 +267,21 @@ async function judge(log: SampleLog, damage: Damage, disk: SimulatedDisk): Promi
     if (error instanceof WrongEntry) return { verdict: { outcome: 'WRONG ENTRY', detail: error.message }, opened }
     return { verdict: refusedBy('refused when read', error), opened }
   }
+  if (uncut !== undefined) return { verdict: { outcome: recovery.clean ? 'CALLED CLEAN' : 'an earlier end' }, opened }
   return { verdict: verdictOf(log, damage, { firstOffset, lastOffset, recovery }), opened }
+}
+
+function isNewestGone({ files }: SampleLog, damaged: Files): boolean {
+  const newest = segmentsOf(files).at(-1) as string
+  const bytes = files.get(newest) as Uint8Array
+  return !damaged.has(newest) && ![...damaged].some(([name, other]) => name.endsWith('.wal') && Buffer.compare(other, bytes) === 0)
 }
 
 class WrongEntry extends Error {}
 
-async function checkGet(log: SampleLog, opened: OpenedLog, offset: number): Promise<void> {
+async function checkGet(expected: SampleLog['appended'], opened: OpenedLog, offset: number): Promise<void> {
   const { text, offset: found } = await opened.get(offset)
-  if (found !== offset || log.appended.get(offset) !== text) throw new WrongEntry(`get(${offset}) gave ${found}: ${text}`)
+  if (found !== offset || expected.get(offset) !== text) throw new WrongEntry(`get(${offset}) gave ${found}: ${text}`)
 }
 
 function refusedBy(outcome: 'refused' | 'refused when read', error: unknown): Verdict {
@@ -283,7 +295,9 @@ function verdictOf(log: SampleLog, damage: Damage, found: Pick<OpenedLog, 'first
   if (found.firstOffset > log.firstOffset && found.lastOffset >= found.firstOffset - 1) {
     return damage.kind === 'emptied' && found.lastOffset === log.lastOffset ? { outcome: 'emptied in front' } : { outcome: 'SILENT LOSS', detail }
   }
-  if (found.firstOffset < log.firstOffset && clean) return { outcome: 'CALLED CLEAN', detail: `a truncation was undone: ${detail}` }
+  if (found.firstOffset < log.firstOffset && clean && !endsAtShutdown(damage.files)) {
+    return { outcome: 'CALLED CLEAN', detail: `a truncation was undone: ${detail}` }
+  }
   if (found.lastOffset === log.lastOffset) {
     if (clean && !log.clean) return { outcome: 'CALLED CLEAN', detail }
     return { outcome: tornBytes > 0 || clean !== log.clean ? 'reported, all there' : 'unchanged' }

@@ -2,7 +2,13 @@
  * What a workload asked of a log and what it was told, in order: enough to say of any log found after a crash whether
  * an invariant of RELIABILITY is broken.
  */
-import type { WriteAheadLog } from '../../src/index.js'
+
+/** What is held against a journal: a log of either format. */
+export interface ReadLog {
+  readonly firstOffset: number
+  readonly lastOffset: number
+  entriesSync(): Iterable<{ readonly offset: number; readonly entry: { readonly payload: Uint8Array } }>
+}
 
 export type LogEvent =
   /** Asked for: payloads of entries, by their offsets. */
@@ -87,7 +93,7 @@ export class Expectation {
   }
 
   /** Throws what is wrong with a log that was opened after the journal ended. */
-  check(log: WriteAheadLog): void {
+  check(log: ReadLog): void {
     const { firstOffset, lastOffset } = log
     const isCut = lastOffset === this.#cutting
     if (lastOffset < this.#durable && !isCut) fail(`entries ${lastOffset + 1} to ${this.#durable} were acknowledged as durable and are lost`)

@@ -9,6 +9,7 @@ import { type ExampleEntry1, type ExampleEntry2, exampleEntries } from '../suppo
 import { golden } from '../support/golden.js'
 import { readDirectory2 } from '../support/reference-reader.js'
 import { concat, filesOf, SegmentBuilder } from '../support/reference-writer.js'
+import { textEntries, textEntry } from './text-entries.js'
 
 export const directory = '/data/log'
 
@@ -31,6 +32,8 @@ export interface SampleLog {
   readonly clean: boolean
   /** All that was ever appended, as text, by offset; those that were truncated, too. */
   readonly appended: ReadonlyMap<number, string>
+  /** The same as it was before the newest segment cut off the end of the one in front of it. */
+  readonly beforeCut?: ReadonlyMap<number, string>
   open(disk: SimulatedDisk, recovery: 'truncate' | 'strict'): Promise<OpenedLog>
 }
 
@@ -194,15 +197,32 @@ export function buildCutFormat2(): SampleLog {
   })
   first.commit(entries(1, 10, 20)).commit(entries(3, 40, 5, 6)).close(false)
   const second = first.next()
-  second.commit(entries(6, 30)).commit(entries(7, 8, 9)).close(false)
+  // The cut goes through its first group.
+  second.commit(entries(6, 30, 12)).commit(entries(8, 9)).close(false)
+  const beforeCut = new Map(appended)
   const third = second.cutAfter(6)
   third.commit(entries(7, 50, 2)).durable().commit(entries(9, 70)).close(true)
   const files = filesOf(first, second, third)
   const { firstOffset, lastOffset } = readDirectory2(files)
-  return { name: 'format 2, cut', files, firstOffset, lastOffset, clean: true, appended, open: openRaw }
+  return { name: 'format 2, cut', files, firstOffset, lastOffset, clean: true, appended, beforeCut, open: openRaw }
 }
 
 // ── Format 1
+
+/** A log of three segments, of two types whose payloads look the same: what tells them apart is a byte that nothing covers. */
+export async function writeFormat1(salt = 0): Promise<SampleLog> {
+  const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] })
+  const log = await WriteAheadLog.open(directory, { fileSystem: disk, format: 1, entries: textEntries, maxSegmentSize: 150 })
+  const appended = new Map<number, string>()
+  for (const [index, size] of [20, 0, 61, 9, 30, 70, 17, 44, 5, 12, 7].entries()) {
+    const entry = textEntry(payloadOf(index + 1, size, salt), index % 2)
+    appended.set(await log.append(entry), textOf(entry))
+  }
+  await log.close()
+  const { firstOffset, lastOffset } = log
+  const open: SampleLog['open'] = async (on, recovery) => asTexts(await WriteAheadLog.open(directory, { fileSystem: on, recovery, entries: textEntries }), textOf)
+  return { name: 'format 1', files: filesOn(disk), firstOffset, lastOffset, clean: true, appended, open }
+}
 
 /** A log that the Go library wrote. */
 export function goldenFormat1(name: string): SampleLog {

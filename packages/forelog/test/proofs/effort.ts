@@ -1,0 +1,64 @@
+/**
+ * How far a proof goes, and where it says what it found. Without these variables it takes its short form, which CI runs; `npm run
+ * prove` sets them:
+ *
+ *     FORELOG_SEED      what everything left to chance follows from; default 1
+ *     FORELOG_RUNS      how many times the short form; default 1
+ *     FORELOG_SECONDS   instead: go on for so long
+ *     FORELOG_PROOFS    a file that gets a line for each proof, as JSON
+ */
+import { appendFileSync } from 'node:fs'
+
+export const seed = Number(process.env['FORELOG_SEED'] ?? 1)
+
+const runs = Number(process.env['FORELOG_RUNS'] ?? 1)
+const seconds = process.env['FORELOG_SECONDS'] === undefined ? undefined : Number(process.env['FORELOG_SECONDS'])
+
+/** Whether this is more than the short form. */
+export const isLong: boolean = runs > 1 || seconds !== undefined
+
+/** Vitest's limit for a proof: no proof ends by it, unless it hangs. */
+export const timeout: number = 600_000 + 2_000_000 * runs + 3_000 * (seconds ?? 0)
+
+/** How often something is done that the short form does `short` times. */
+export function times(short: number): number {
+  return Math.ceil(short * runs)
+}
+
+/** Something that is done until it was done often enough, or the time is over. */
+export class Effort {
+  readonly #wanted: number
+  readonly #endsAt: number | undefined
+
+  constructor(short: number) {
+    this.#wanted = times(short)
+    this.#endsAt = seconds === undefined ? undefined : performance.now() + seconds * 1000
+  }
+
+  goesOn(done: number): boolean {
+    return this.#endsAt === undefined ? done < this.#wanted : performance.now() < this.#endsAt
+  }
+
+  /** How much of the effort a number is worth, where chance needs its numbers: floors are asked for from 1 on. */
+  share(done: number): number {
+    return done / this.#wanted
+  }
+}
+
+/** What was tried, and that all of it held: a proof that finds a violation throws instead. */
+export interface Proof {
+  /** Its line in docs/RELIABILITY.md. */
+  readonly line: number
+  readonly name: string
+  /** How often, and what. */
+  readonly tried: number
+  readonly unit: string
+  /** What they were made of. */
+  readonly madeOf: object
+}
+
+export function report(proof: Proof): void {
+  console.log(`proof ${proof.line}, ${proof.name}: ${proof.tried} ${proof.unit}, no violation; made of`, proof.madeOf)
+  const file = process.env['FORELOG_PROOFS']
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(proof)}\n`)
+}
