@@ -52,7 +52,7 @@ export default defineConfig(
   },
 
   {
-    files: ['packages/*/test/**/*.ts', 'examples/**/*.test.ts'],
+    files: ['packages/*/test/**/*.ts', 'examples/**/*.test.ts', 'bench/test/**/*.ts'],
     rules: {
       // Tests look at what JSON.parse, child processes and deliberately wrong calls give.
       '@typescript-eslint/no-unsafe-argument': 'off',

@@ -31,6 +31,8 @@ export default defineConfig({
       },
       // Crashes, kills and flipped bits by the thousand: minutes, where the rest takes seconds.
       { extends: true, test: { name: 'proofs', include: [proofs], exclude: [...configDefaults.exclude, rootTests] } },
+      // The measurements measure, and the docs quote what they left.
+      { extends: true, test: { name: 'bench', include: ['bench/test/**/*.test.ts'], globalSetup: build } },
       { extends: true, test: { name: 'examples', include: ['examples/**/*.test.ts'], globalSetup: build } },
       // The package as it is published.
       { extends: true, test: { name: 'package', include: [packageTests], globalSetup: build } },

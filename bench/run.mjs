@@ -5,16 +5,18 @@
 // to download, and else compiles SQLite, which takes minutes. Where that fails, the others are measured without it.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { newestChangeMs } from '../scripts/set-up.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
 
 run(process.execPath, [join(root, 'scripts/set-up.mjs')], root, 'setting up the workspace')
+const wantedPeers = chosenPeers()
 installPeers()
 buildBetterSqlite3()
 compile()
@@ -22,7 +24,15 @@ compile()
 const { status, signal } = spawnSync(process.execPath, [join(here, 'dist/main.js'), ...process.argv.slice(2)], { stdio: 'inherit' })
 process.exitCode = status ?? (signal === null ? 1 : 130)
 
+/** What `--peers` names; undefined: all of them. */
+function chosenPeers() {
+  const { values } = parseArgs({ options: { peers: { type: 'string' }, html: { type: 'string' } }, strict: false })
+  // The charts need what is installed with the peers.
+  return values.html === undefined ? values.peers?.split(',') : undefined
+}
+
 function installPeers() {
+  if (wantedPeers?.every((name) => name === 'node:fs')) return
   const wanted = readFileSync(join(here, 'package-lock.json'), 'utf8')
   const note = join(here, 'node_modules/.forelog-bench-lock.json')
   if (existsSync(note) && readFileSync(note, 'utf8') === wanted) return
@@ -34,7 +44,7 @@ function installPeers() {
 function buildBetterSqlite3() {
   const folder = join(here, 'node_modules/better-sqlite3')
   // Nobody asked for it, or npm left it out where it can't be had.
-  if (wantedPeers()?.includes('better-sqlite3') === false || !existsSync(folder) || existsSync(join(folder, 'build/Release/better_sqlite3.node'))) return
+  if (wantedPeers?.includes('better-sqlite3') === false || !existsSync(folder) || existsSync(join(folder, 'build/Release/better_sqlite3.node'))) return
   const note = join(here, 'node_modules/.better-sqlite3-failed')
   if (existsSync(note)) {
     console.error(`Going on without better-sqlite3: building it failed. To try again, remove ${note}`)
@@ -47,14 +57,10 @@ function buildBetterSqlite3() {
   console.error(`Going on without better-sqlite3: building it failed; what it printed is in ${note}`)
 }
 
-function wantedPeers() {
-  const { values } = parseArgs({ options: { peers: { type: 'string' } }, strict: false })
-  return values.peers?.split(',')
-}
-
 function compile() {
+  const newestMs = Math.max(newestChangeMs(join(here, 'src')), newestChangeMs(join(here, 'tsconfig.build.json')))
+  if (newestChangeMs(join(here, 'dist/main.js')) > newestMs) return
   const tsc = join(createRequire(join(root, 'package.json')).resolve('typescript'), '../../bin/tsc')
-  rmSync(join(here, 'dist'), { recursive: true, force: true })
   run(process.execPath, [tsc, '-p', 'tsconfig.build.json'], here, 'compiling bench/')
 }
 

@@ -57,7 +57,7 @@ export function buildWhatIsStale() {
 }
 
 /** When a file, or anything in a folder, was last changed; the folders count too, for a file that was removed. 0: there is none. */
-function newestChangeMs(path) {
+export function newestChangeMs(path) {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats === undefined) return 0
   if (!stats.isDirectory()) return stats.mtimeMs

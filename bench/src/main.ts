@@ -14,7 +14,7 @@ import { measureCost } from './lines/cost.js'
 import { measureEventLoop } from './lines/event-loop.js'
 import { measureOpening } from './lines/opening.js'
 import { measureReplaying } from './lines/replaying.js'
-import { resultsPage } from './report/html.js'
+import { chartLibrary, resultsPage } from './report/html.js'
 import { environmentText, goalText, measureText, resultsTable } from './report/text.js'
 import { type Chart, type Measure, problemOf, reached, type Results, resultsVersion } from './results.js'
 import type { RunContext } from './run-context.js'
@@ -25,6 +25,7 @@ const usage = `npm run bench -- [options]
   --full           also logs of 10 GB
   --only LINES     some of the lines only: --only 1,6
   --peers NAMES    some of the peers only, or none: --peers lmdb,classic-level
+  --ms N           milliseconds of each measurement (usually 1000, quick 250)
   --rounds N       rounds, in each of which everything has its turn (usually 5, quick 3)
   --dir DIR        where to write: a folder on the disk that is to be measured (bench/.data)
   --json FILE      also write the results as JSON
@@ -40,6 +41,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     peers: { type: 'string' },
     rounds: { type: 'string' },
+    ms: { type: 'string' },
     dir: { type: 'string', default: fileURLToPath(new URL('../.data', import.meta.url)) },
     json: { type: 'string' },
     html: { type: 'string' },
@@ -55,7 +57,7 @@ else await main()
 async function main(): Promise<void> {
   const results = options.from === undefined ? await measure() : readResults(options.from)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`)
-  if (options.html !== undefined) writeFileSync(options.html, resultsPage(results))
+  if (options.html !== undefined) writeFileSync(options.html, resultsPage(results, chartLibrary()))
   if (options.table) console.log(resultsTable(results))
 }
 
@@ -94,12 +96,13 @@ async function measure(): Promise<Results> {
   console.log(`rounds          ${rounds()}, everything in turn within each; ratios are those within a round; figures are medians\n`)
   for (const what of skipped) console.log(`  skipped: ${what}`)
 
-  const lines = options.only?.split(',').map(Number)
+  const lines = options.only?.split(',').map((line) => wholeNumber('--only', line))
+  const measureMs = wholeNumber('--ms', options.ms ?? (options.quick ? '250' : '1000'))
   const context: RunContext = {
     mode,
     rounds: rounds(),
-    warmUpMs: options.quick ? 100 : 500,
-    measureMs: options.quick ? 250 : 1000,
+    warmUpMs: measureMs / 2,
+    measureMs,
     directory,
     contenders: present,
     floor,
@@ -134,8 +137,12 @@ async function measure(): Promise<Results> {
 }
 
 function rounds(): number {
-  const value = Number(options.rounds ?? (options.quick ? 3 : 5))
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--rounds ${options.rounds} is no number of rounds`)
+  return wholeNumber('--rounds', options.rounds ?? (options.quick ? '3' : '5'))
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${option} takes whole numbers from 1 on, not ${text}`)
   return value
 }
 
@@ -147,6 +154,7 @@ function commandLine(): string {
     ...(options.only === undefined ? [] : [`--only ${options.only}`]),
     ...(options.peers === undefined ? [] : [`--peers ${options.peers}`]),
     ...(options.rounds === undefined ? [] : [`--rounds ${options.rounds}`]),
+    ...(options.ms === undefined ? [] : [`--ms ${options.ms}`]),
   ]
   return ['npm run bench', ...(flags.length === 0 ? [] : ['--', ...flags])].join(' ')
 }

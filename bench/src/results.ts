@@ -66,6 +66,11 @@ export interface Axis {
   readonly name: string
   readonly scale: 'log' | 'linear'
   readonly format?: 'count' | 'bytes' | 'percentile'
+  /** Of the logarithm; 10 unless it says otherwise. */
+  readonly base?: number
+  /** What the axis shows at least. */
+  readonly from?: number
+  readonly to?: number
 }
 
 export function reached({ value, atLeast, atMost }: Goal): boolean {

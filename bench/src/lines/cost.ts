@@ -112,7 +112,19 @@ async function againstSize(context: RunContext): Promise<void> {
       ;(costs[name] ??= []).push([Number(size) * 1e6, samples])
     }
   })
-  costChart(context, 'Cost against the size of the log', { name: 'bytes in the log', format: 'bytes' }, costs)
+  costChart(context, 'Cost against the size of the log', { name: 'bytes in the log', format: 'bytes' }, { [ours]: costs[ours] ?? [] })
+  compareChart(context, 'Time to open, after a clean close', 'openMs', costs)
+  compareChart(context, 'Latency of an append, 100 writers', 'latencyMs', costs)
+}
+
+function compareChart(context: RunContext, title: string, key: keyof Cost, costs: Readonly<Record<string, readonly (readonly [number, readonly Cost[]])[]>>): void {
+  context.chart({
+    title,
+    x: { name: 'bytes in the log', scale: 'log', format: 'bytes' },
+    y: { name: 'ms', scale: 'log' },
+    series: Object.entries(costs).map(([name, points]) => ({ name, points: points.map(([size, samples]) => [size, median(samples.map((cost) => cost[key]))] as const) })),
+    note: 'Medians; each in a process of its own',
+  })
 }
 
 const aspects = [
@@ -139,7 +151,7 @@ function costChart(context: RunContext, title: string, x: { name: string; format
   context.chart({
     title,
     x: { ...x, scale: 'log' },
-    y: { name: 'times the cost at the smallest', scale: 'log' },
+    y: { name: 'times the cost at the smallest', scale: 'log', base: 2, from: 0.25, to: Math.max(4, ...series.flatMap(({ points }) => points.map(([, value]) => value))) },
     series,
     note: `100 writers of 128-byte payloads. At the smallest: ${actual.join('; ')}.`,
   })

@@ -48,7 +48,7 @@ async function rawReplay(context: RunContext): Promise<void> {
   }
   context.chart({
     title: 'Replay by entry size',
-    x: { name: 'payload', scale: 'log', format: 'bytes' },
+    x: { name: 'payload', scale: 'log', base: 4, from: 4, format: 'bytes' },
     y: { name: 'entries/s', scale: 'log', format: 'count' },
     series: context.contenders.map(({ name }) => ({ name, points: [...points].map(([bytes, rates]) => [bytes, median(rates[name] ?? [])] as const) })),
     note: 'From the page cache; the second replay of a process. forelog verifies every checksum; none of the peers verifies any here.',

@@ -15,8 +15,12 @@ const colours: Readonly<Record<string, string>> = {
   'node:fs': '#767676',
 }
 
-export function resultsPage(results: Results): string {
-  const library = readFileSync(createRequire(import.meta.url).resolve('echarts/dist/echarts.common.min.js'), 'utf8')
+/** The library that draws, as the text of a script. */
+export function chartLibrary(): string {
+  return readFileSync(createRequire(import.meta.url).resolve('echarts/dist/echarts.common.min.js'), 'utf8')
+}
+
+export function resultsPage(results: Results, library: string): string {
   const charts = results.charts.map(
     (chart, index) => `<figure><figcaption>${escaped(chart.title)}</figcaption><div class="chart" id="chart-${index}"></div><p>${escaped(chart.note ?? '')}</p>${figures(chart)}</figure>`,
   )
@@ -47,7 +51,7 @@ ${charts.join('\n')}
 <h2>Every line</h2>
 <pre>${escaped(results.measures.map(measureText).join('\n\n'))}</pre>
 ${results.skipped.length === 0 ? '' : `<p>Not measured: ${escaped(results.skipped.join('; '))}.</p>`}
-<script>${library}</script>
+<script>${library.replaceAll('</script', '<\\/script')}</script>
 <script>
 const charts = ${JSON.stringify(results.charts).replaceAll('<', '\\u003c')};
 const axes = ${JSON.stringify(results.charts.map(({ x, y }) => [axisOf(x), axisOf(y)]))};
@@ -87,8 +91,9 @@ document.documentElement.dataset.charts = shown.length;
 `
 }
 
-function axisOf({ scale }: Axis): object {
-  return scale === 'log' ? { type: 'log', minorSplitLine: { show: false } } : { type: 'value', scale: true }
+function axisOf({ scale, base, from, to }: Axis): object {
+  const range = { ...(from === undefined ? {} : { min: from }), ...(to === undefined ? {} : { max: to }) }
+  return scale === 'log' ? { type: 'log', logBase: base ?? 10, ...range } : { type: 'value', scale: true, ...range }
 }
 
 function figures({ x, series }: Chart): string {

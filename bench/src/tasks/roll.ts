@@ -31,14 +31,16 @@ export async function roll({ directory, payloadBytes, segmentBytes, rolls, aroun
   await using log = await WriteAheadLog.open(directory, { maxSegmentSize: segmentBytes })
   const [payload] = distinctPayloads(1, payloadBytes) as [Uint8Array]
   const tookMs: number[] = []
-  // The first entry of a segment is the append that made it.
-  while (log.segments().length <= rolls || tookMs.length === 0) {
-    for (let time = 0; time <= around; time++) {
+  const appendSome = async (count: number): Promise<void> => {
+    for (let time = 0; time < count; time++) {
       const beganMs = performance.now()
       await log.append(payload)
       tookMs.push(performance.now() - beganMs)
     }
   }
+  while (log.segments().length <= rolls) await appendSome(around)
+  await appendSome(around)
+  // The first entry of a segment is the append that made it.
   const rolled = log
     .segments()
     .slice(1)
