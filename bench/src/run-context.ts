@@ -29,10 +29,6 @@ export interface RunContext {
 
 export const ours = 'forelog'
 
-export function peersOf(context: RunContext): Contender[] {
-  return context.contenders.filter(({ name }) => name !== ours)
-}
-
 /** Every one once in each round, so that what the machine does besides hits all of them; who begins changes from round to round. */
 export async function inTurn<T>(rounds: number, runs: Readonly<Record<string, () => Promise<T>>>): Promise<Record<string, T[]>> {
   const names = Object.keys(runs)
