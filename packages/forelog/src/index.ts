@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+export type { CommitMode } from './commit/inline-policy.js'
 export type { SyncMode } from './commit/sync-policy.js'
 export { bytes, type Codec, json, type SchemaInput, type SchemaOutput, type StandardSchema, type StandardSchemaIssue, utf8, validated } from './entries/codecs.js'
 export {

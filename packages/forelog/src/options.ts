@@ -3,6 +3,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { resolve } from 'node:path'
+import type { CommitMode } from './commit/inline-policy.js'
 import type { SyncMode } from './commit/sync-policy.js'
 import { adapterFor } from './entries/entry-adapter.js'
 import type { EntrySource } from './entries/define-entries.js'
@@ -40,6 +41,12 @@ export interface OpenOptions<S extends EntrySource = RawSource> {
   format?: Format
   /** What is done about a torn tail. `'truncate'` (default) cuts it off and keeps a copy; `'strict'` refuses to open. */
   recovery?: 'truncate' | 'strict'
+  /**
+   * Where a group is written and synced. `'auto'` (default): on the main thread while the disk is measured to take well under a
+   * millisecond, else in the thread pool; with a `fileSystem` of your own, in the pool. `'inline'`: on the main thread whatever it
+   * takes. `'background'`: always in the pool.
+   */
+  commit?: CommitMode
   /** Permission bits of created files, before the umask. Default 0o640. */
   fileMode?: number
   /** Permission bits of created directories, before the umask. Default 0o750. */
@@ -62,6 +69,7 @@ export interface ResolvedOptions {
   readonly maxPendingBytes: number
   readonly format: Format | undefined
   readonly recovery: 'truncate' | 'strict'
+  readonly commit: CommitMode
   readonly fileMode: number
   readonly directoryMode: number
   readonly logger: Logger
@@ -87,6 +95,7 @@ const known = {
   maxPendingBytes: true,
   format: true,
   recovery: true,
+  commit: true,
   fileMode: true,
   directoryMode: true,
   logger: true,
@@ -109,11 +118,19 @@ export function resolveOptions(directory: string | URL, options: OpenOptions<Ent
     maxPendingBytes: integerIn('maxPendingBytes', options.maxPendingBytes, 64 * mebibyte, 1, Number.MAX_SAFE_INTEGER),
     format: options.format === undefined ? undefined : oneOf('format', options.format, [2, 1]),
     recovery: oneOf('recovery', options.recovery, ['truncate', 'strict']),
+    commit: commitMode(options),
     fileMode: integerIn('fileMode', options.fileMode, 0o640, 0, 0o777),
     directoryMode: integerIn('directoryMode', options.directoryMode, 0o750, 0, 0o777),
     logger: withMethods('logger', options.logger, silentLogger, ['debug', 'info', 'warn', 'error']),
     fileSystem: withMethods('fileSystem', options.fileSystem, nodeFileSystem, fileSystemMethods),
   }
+}
+
+/** A disk that is not the machine's is measured by nobody: the same calls in the same order, whatever the time they take. */
+function commitMode(options: OpenOptions<EntrySource>): CommitMode {
+  const mode = oneOf('commit', options.commit, ['auto', 'inline', 'background'])
+  const isOwnDisk = options.fileSystem !== undefined && options.fileSystem !== nodeFileSystem
+  return mode === 'auto' && isOwnDisk ? 'background' : mode
 }
 
 /** Refuses what is no object, and names that `allowed` does not have. */

@@ -82,6 +82,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     this.#encoder = new EntryEncoder(options.adapter, format, options.maxEntryBytes)
     this.#queue = new CommitQueue(this.#writer, {
       policy: { mode: options.sync, delayMs: options.syncDelayMs, intervalMs: options.syncIntervalMs },
+      mode: options.commit,
+      encode: (group, entry) => this.#encoder.add(group, entry),
       maxPendingBytes: options.maxPendingBytes,
       onFailure: (failure) => this.#fail(failure),
     })
@@ -175,7 +177,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   append(entry: I): Promise<number> {
     const refusal = this.#refusal('closing')
     if (refusal !== undefined) return Promise.reject(refusal)
-    return this.#queue.append((group) => this.#encoder.add(group, entry))
+    return this.#queue.append(entry)
   }
 
   /**
@@ -188,9 +190,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     if (typeof (entries as Partial<Iterable<I>> | null | undefined)?.[Symbol.iterator] !== 'function') {
       return Promise.reject(new WalError('ERR_WAL_OPTION', 'appendBatch takes an iterable of entries, an array for example'))
     }
-    return this.#queue.appendBatch((group) => {
-      for (const entry of entries) this.#encoder.add(group, entry)
-    })
+    return this.#queue.appendBatch(entries)
   }
 
   /**
@@ -200,7 +200,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   appendSync(entry: I): number {
     const refusal = this.#refusal('closing')
     if (refusal !== undefined) throw refusal
-    return this.#queue.appendBlocking((group) => this.#encoder.add(group, entry))
+    return this.#queue.appendBlocking(entry)
   }
 
   /** Puts everything that was appended before the call on stable storage; the durable offset. */
@@ -336,6 +336,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     // Rule 8: while a call may still write to the files, nobody else may have the log.
     await this.#queue.whenIdle()
     if (this.#failure !== undefined) await runPooled(this.#writer.release()).catch(() => {})
+    await this.#writer.whenIdle()
     await runPooled(this.#segments.close())
     await this.#lock.release()
     if (this.#failure !== undefined) throw this.#refusal('closed') as WalError

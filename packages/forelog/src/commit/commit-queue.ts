@@ -8,7 +8,9 @@
 import { isNoSpace, WalError } from '../errors.js'
 import { byteBounds, countBounds, HistogramCounter, msBounds } from '../stats.js'
 import { runBlocking, runPooled, type Steps } from '../steps.js'
+import { type CommitMode, InlinePolicy } from './inline-policy.js'
 import { type SyncPolicy, syncsAfterMs, syncsEachGroup } from './sync-policy.js'
+import { Waiters } from './waiters.js'
 
 /** What is committed: entries, encoded one behind the other. */
 export interface CommitGroup {
@@ -18,9 +20,10 @@ export interface CommitGroup {
   readonly bytes: number
   /** Whether what comes next belongs into another group. */
   readonly full: boolean
-  /** Takes back what was added since `mark` gave this. */
-  rewind(mark: object): void
-  mark(): object
+  /** Remembers where the group stands. */
+  mark(): void
+  /** Takes back what was added since `mark`. */
+  rewind(): void
   /** Gives its entries other offsets. */
   moveTo(firstOffset: number): void
 }
@@ -36,8 +39,15 @@ export interface CommitTarget<G extends CommitGroup> {
   readonly hasUnvouched: boolean
   /** @param before the group in front of the new one, when that is not written yet */
   newGroup(firstOffset: number, before: G | undefined): G
-  /** Hands the group to the operating system, whole; `ERR_WAL_NO_SPACE` means that nothing of it is left. */
-  write(group: G): Steps<void>
+  /**
+   * Hands the group to the operating system, whole, and with `durably` puts it, and all in front of it, on stable storage;
+   * `ERR_WAL_NO_SPACE` means that nothing of it is left.
+   */
+  write(group: G, durably: boolean): Steps<void>
+  /** Whether `write` of this group is one quick call on a fast device: no larger than what a thread may be blocked for. */
+  isQuick(group: G, durably: boolean): boolean
+  /** What is to be done ahead of later groups, behind this one; undefined: nothing. */
+  prepare(): Steps<void> | undefined
   /** Puts all that was written before the call on stable storage. */
   sync(): Steps<void>
   /** Tells readers what is durable; without a sync, and quick enough to block. */
@@ -46,26 +56,20 @@ export interface CommitTarget<G extends CommitGroup> {
   recycle(group: G): void
 }
 
-export interface CommitOptions {
+export interface CommitOptions<G extends CommitGroup> {
   readonly policy: SyncPolicy
+  readonly mode: CommitMode
+  /** Adds one entry to a group; what it throws is that entry's alone. */
+  readonly encode: (group: G, entry: unknown) => void
   readonly maxPendingBytes: number
   /** Told once, with the error that ended the log. */
   readonly onFailure: (error: WalError) => void
 }
 
-interface Waiter {
-  first: number
-  last: number
-  /** Whether the caller wants both. */
-  readonly batch: boolean
-  readonly resolve: (value: never) => void
-  readonly reject: (error: WalError) => void
-}
-
 /** A group and those who wait for it; without a group, a sync. */
 interface Ticket<G> {
   group: G | undefined
-  readonly waiters: Waiter[]
+  readonly waiters: Waiters
   readonly syncWaiters: { readonly resolve: (offset: number) => void; readonly reject: (error: WalError) => void }[]
   readonly sinceMs: number
   /** A sync that nobody waits for: the interval's. */
@@ -82,7 +86,8 @@ const idleMs = 5
 
 export class CommitQueue<G extends CommitGroup> {
   readonly #target: CommitTarget<G>
-  readonly #options: CommitOptions
+  readonly #options: CommitOptions<G>
+  readonly #pace: InlinePolicy
   readonly #queue: (Ticket<G> | Operation)[] = []
   /** The ticket that appends still join: the last one of the queue, or none. */
   #open: Ticket<G> | undefined
@@ -113,9 +118,10 @@ export class CommitQueue<G extends CommitGroup> {
   readonly #bytesPerGroup = new HistogramCounter(byteBounds)
   readonly #syncMs = new HistogramCounter(msBounds)
 
-  constructor(target: CommitTarget<G>, options: CommitOptions) {
+  constructor(target: CommitTarget<G>, options: CommitOptions<G>) {
     this.#target = target
     this.#options = options
+    this.#pace = new InlinePolicy(options.mode)
     this.#nextOffset = target.nextOffset
     this.#lastOffset = target.nextOffset - 1
   }
@@ -129,22 +135,36 @@ export class CommitQueue<G extends CommitGroup> {
     return Math.min(this.#target.durableOffset, this.#lastOffset)
   }
 
-  /** Adds what `encode` adds to the group that it is given, and waits until that is committed; its first offset. */
-  append(encode: (group: G) => void): Promise<number> {
-    return this.#enqueue(encode, false)
+  /** Adds an entry to the open group, and waits until that is committed; its offset. */
+  append(entry: unknown): Promise<number> {
+    let ticket: Ticket<G>
+    try {
+      ticket = this.#encode(entry, false)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.#wait(ticket, ticket.waiters.addEntry(this.#nextOffset - 1))
   }
 
   /** The same for several entries, which stay in one group. */
-  appendBatch(encode: (group: G) => void): Promise<{ readonly first: number; readonly last: number }> {
-    return this.#enqueue(encode, true)
+  appendBatch(entries: Iterable<unknown>): Promise<{ readonly first: number; readonly last: number }> {
+    const first = this.#nextOffset
+    let ticket: Ticket<G>
+    try {
+      ticket = this.#encode(entries, true)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.#wait(ticket, ticket.waiters.addBatch(first, this.#nextOffset - 1))
   }
 
   /** Adds and commits on this thread; the offset. */
-  appendBlocking(encode: (group: G) => void): number {
+  appendBlocking(entry: unknown): number {
     if (this.#unsettled > 0) {
       throw new WalError('ERR_WAL_BUSY', 'appendSync was called while a promise of this log has not settled: await that first, or use append')
     }
-    const { ticket, first } = this.#encode(encode)
+    const ticket = this.#encode(entry, false)
+    const offset = this.#nextOffset - 1
     // Nobody else is to join it, and the loop must not find it: it is committed before anything else can happen.
     this.#close(ticket)
     this.#queue.splice(this.#queue.indexOf(ticket), 1)
@@ -155,8 +175,9 @@ export class CommitQueue<G extends CommitGroup> {
       throw error
     }
     this.#acknowledge(ticket)
+    this.#getAheadBlocking()
     this.#rest()
-    return first
+    return offset
   }
 
   /** Syncs what was appended before the call; the durable offset. */
@@ -196,10 +217,7 @@ export class CommitQueue<G extends CommitGroup> {
     for (const work of this.#queue) {
       if ('run' in work) continue
       work.group?.moveTo(work.group.firstOffset - by)
-      for (const waiter of work.waiters) {
-        waiter.first -= by
-        waiter.last -= by
-      }
+      work.waiters.moveBy(-by)
     }
     this.#nextOffset -= by
     this.#lastOffset = lastOffset
@@ -264,38 +282,28 @@ export class CommitQueue<G extends CommitGroup> {
     }
   }
 
-  #enqueue<T>(encode: (group: G) => void, batch: boolean): Promise<T> {
-    let ticket: Ticket<G>
-    let first: number
-    try {
-      ;({ ticket, first } = this.#encode(encode))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  #wait<T>(ticket: Ticket<G>, promise: Promise<T>): Promise<T> {
     this.#unsettled++
-    const last = this.#nextOffset - 1
-    return new Promise<T>((resolve, reject) => {
-      ticket.waiters.push({ first, last, batch, resolve: resolve, reject })
-      if (ticket.group?.full === true) this.#hurry?.()
-      this.#wake()
-    })
+    if (this.#hurry !== undefined && ticket.group?.full === true) this.#hurry()
+    if (!this.#running) this.#wake()
+    return promise
   }
 
-  /** Lets a caller encode into the open group; what fails leaves no trace in it. */
-  #encode(encode: (group: G) => void): { ticket: Ticket<G>; first: number } {
+  /** Encodes one entry, or several, into the open group; what fails leaves no trace in it. */
+  #encode(what: unknown, several: boolean): Ticket<G> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#encoding) throw new WalError('ERR_WAL_BUSY', 'an entry called append while it was being encoded: append it afterwards')
     if (this.#refusing) this.#refuseForLackOfRoom()
     const ticket = this.#openTicket()
     const group = (ticket.group ??= this.#target.newGroup(this.#nextOffset, this.#newestGroup))
-    const mark = group.mark()
     const bytesBefore = group.bytes
-    const first = group.nextOffset
+    group.mark()
     this.#encoding = true
     try {
-      encode(group)
+      if (several) for (const entry of what as Iterable<unknown>) this.#options.encode(group, entry)
+      else this.#options.encode(group, what)
     } catch (error) {
-      group.rewind(mark)
+      group.rewind()
       this.#refused.encode++
       throw error
     } finally {
@@ -304,14 +312,14 @@ export class CommitQueue<G extends CommitGroup> {
     const bytes = group.bytes - bytesBefore
     // Alone, one that is larger than the limit is taken: it could never be written otherwise.
     if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#options.maxPendingBytes) {
-      group.rewind(mark)
+      group.rewind()
       this.#refusing = true
       this.#refuseForLackOfRoom()
     }
     this.#pendingBytes += bytes
     this.#nextOffset = group.nextOffset
     this.#newestGroup = group
-    return { ticket, first }
+    return ticket
   }
 
   #refuseForLackOfRoom(): never {
@@ -326,7 +334,7 @@ export class CommitQueue<G extends CommitGroup> {
   /** The ticket that may still be joined, or a new one at the end of the queue. */
   #openTicket(): Ticket<G> {
     if (this.#open !== undefined && this.#open.group?.full !== true) return this.#open
-    const ticket: Ticket<G> = { group: undefined, waiters: [], syncWaiters: [], sinceMs: performance.now(), syncs: false }
+    const ticket: Ticket<G> = { group: undefined, waiters: new Waiters(), syncWaiters: [], sinceMs: performance.now(), syncs: false }
     this.#queue.push(ticket)
     this.#open = ticket
     return ticket
@@ -352,31 +360,79 @@ export class CommitQueue<G extends CommitGroup> {
         continue
       }
       if (this.#options.policy.delayMs > 0) await this.#waitForMore(work)
+      // Between two groups that block, timers and sockets get their turn: a turn of the event loop, not a microtask.
+      if (this.#pace.inline) await eventLoopTurn()
       if (this.#queue[0] !== work) continue
       // From here on nothing joins this group: later appends form the next one.
       this.#queue.shift()
       this.#close(work)
+      const quick = this.#isQuick(work)
+      const inline = quick && this.#pace.inline
+      const beganMs = performance.now()
       try {
-        await runPooled(this.#commit(work))
+        if (inline) runBlocking(this.#commit(work))
+        else await runPooled(this.#commit(work))
       } catch (error) {
         this.#refuse(work, error)
         continue
       }
+      if (quick) this.#pace.observe(performance.now() - beganMs)
+      // In the pool it takes turns of the event loop. Until it is done somebody is still waiting, so that no `appendSync` comes in
+      // between and has zeros written over its entry.
+      const failure = inline ? undefined : await this.#getAhead()
       this.#acknowledge(work)
+      if (failure !== undefined) this.fail(failure)
+      else if (inline) this.#getAheadBlocking()
     }
     this.#running = false
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
     this.#rest()
   }
 
+  #isQuick(ticket: Ticket<G>): boolean {
+    return ticket.group !== undefined && ticket.group.count > 0 && this.#target.isQuick(ticket.group, this.#syncs(ticket))
+  }
+
+  /** Prepares what later groups need; what went wrong is told when those who wait for this one have been told that it is committed. */
+  async #getAhead(): Promise<WalError | undefined> {
+    const steps = this.#target.prepare()
+    if (steps === undefined) return undefined
+    try {
+      await runPooled(steps)
+      return undefined
+    } catch (error) {
+      return asFailure(error)
+    }
+  }
+
+  #getAheadBlocking(): void {
+    const steps = this.#target.prepare()
+    if (steps === undefined) return
+    try {
+      runBlocking(steps)
+    } catch (error) {
+      this.fail(asFailure(error))
+    }
+  }
+
+  #syncs(ticket: Ticket<G>): boolean {
+    return syncsEachGroup(this.#options.policy) || ticket.syncs || ticket.syncWaiters.length > 0
+  }
+
   /** One group: one write, one sync. Whoever is acknowledged afterwards is acknowledged for what this has done. */
   *#commit(ticket: Ticket<G>): Steps<void> {
     const { group } = ticket
+    const durably = this.#syncs(ticket)
     if (group !== undefined && group.count > 0) {
-      yield* this.#target.write(group)
+      const beganMs = performance.now()
+      yield* this.#target.write(group, durably)
+      if (durably) this.#syncMs.add(performance.now() - beganMs)
       this.#written(group)
+    } else if (durably && this.#target.hasUnsynced) {
+      const beganMs = performance.now()
+      yield* this.#target.sync()
+      this.#syncMs.add(performance.now() - beganMs)
     }
-    if (syncsEachGroup(this.#options.policy) || ticket.syncs || ticket.syncWaiters.length > 0) yield* this.#sync()
   }
 
   #written(group: G): void {
@@ -390,19 +446,12 @@ export class CommitQueue<G extends CommitGroup> {
     this.#target.recycle(group)
   }
 
-  *#sync(): Steps<void> {
-    if (!this.#target.hasUnsynced) return
-    const beganMs = performance.now()
-    yield* this.#target.sync()
-    this.#syncMs.add(performance.now() - beganMs)
-  }
-
   #acknowledge(ticket: Ticket<G>): void {
     // Only what `#commit` took to its end comes here: written, and synced where the policy or a caller wants that.
     const { group } = ticket
     if (group !== undefined) this.#lastOffset = Math.max(this.#lastOffset, group.nextOffset - 1)
-    this.#unsettled -= ticket.waiters.length + ticket.syncWaiters.length
-    for (const { resolve, first, last, batch } of ticket.waiters) (resolve as (value: unknown) => void)(batch ? { first, last } : first)
+    this.#unsettled -= ticket.waiters.count + ticket.syncWaiters.length
+    ticket.waiters.resolveAll()
     for (const { resolve } of ticket.syncWaiters) resolve(this.durableOffset)
     this.#activeAtMs = performance.now()
     const afterMs = syncsAfterMs(this.#options.policy)
@@ -412,8 +461,7 @@ export class CommitQueue<G extends CommitGroup> {
   /** A ticket could not be committed. */
   #refuse(ticket: Ticket<G>, error: unknown): void {
     if (!(error instanceof WalError) || !isNoSpace(error)) {
-      const failure =
-        error instanceof WalError ? error : new WalError('ERR_WAL_WRITE_FAILED', `writing failed: ${String(error)}: close the log and open it again`, { cause: error })
+      const failure = asFailure(error)
       this.#reject(ticket, failure)
       this.fail(failure)
       return
@@ -429,14 +477,14 @@ export class CommitQueue<G extends CommitGroup> {
     this.#refusing = false
     this.#nextOffset = this.#target.nextOffset
     for (const refused of [ticket, ...tickets]) {
-      this.#refused.noSpace += refused.waiters.length
+      this.#refused.noSpace += refused.waiters.count
       this.#reject(refused, error)
     }
   }
 
   #reject(ticket: Ticket<G>, error: WalError): void {
-    this.#unsettled -= ticket.waiters.length + ticket.syncWaiters.length
-    for (const { reject } of ticket.waiters) reject(error)
+    this.#unsettled -= ticket.waiters.count + ticket.syncWaiters.length
+    ticket.waiters.rejectAll(error)
     for (const { reject } of ticket.syncWaiters) reject(error)
   }
 
@@ -479,4 +527,14 @@ export class CommitQueue<G extends CommitGroup> {
     // The mark is a courtesy to readers: no process is kept alive for it.
     this.#idleTimer.unref()
   }
+}
+
+/** What ended the log, as an error of ours. */
+function asFailure(error: unknown): WalError {
+  if (error instanceof WalError) return error
+  return new WalError('ERR_WAL_WRITE_FAILED', `writing failed: ${String(error)}: close the log and open it again`, { cause: error })
+}
+
+function eventLoopTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

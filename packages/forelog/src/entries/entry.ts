@@ -40,6 +40,8 @@ export interface RawEntry {
 export interface EntryAdapter {
   /** The type of something that was given to `append`; throws a WalError where it is no entry of this source. */
   typeOf(entry: unknown): number
+  /** The payload of an entry that has it already, as it is: no room is needed then. */
+  payloadOf?(entry: unknown): Uint8Array
   /**
    * The payload of an entry that `typeOf` took: a part of `room` that begins where `room` begins, a part of what
    * `more(bytes)` gave (asked for at least `bytes`; `room` is gone then), or an array of the entry's own.

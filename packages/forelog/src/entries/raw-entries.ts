@@ -24,11 +24,8 @@ export const rawAdapter: EntryAdapter = {
     return type
   },
 
-  encode(entry) {
-    const payload: unknown = types.isUint8Array(entry) ? entry : (entry as RawEntry).payload
-    if (!types.isUint8Array(payload)) throw notRaw(`and this payload is ${kindOf(payload)}`)
-    return payload
-  },
+  payloadOf,
+  encode: payloadOf,
 
   decode(type, payload, copy): RawEntry {
     return { type, payload: copy ? ownBytes(payload) : plainView(payload) }
@@ -37,6 +34,12 @@ export const rawAdapter: EntryAdapter = {
   framing: () => undefined,
 
   unfitForFormat1: 'a log of format 1 needs entries that know where their payloads end: open it with an EntryRegistry of classes that have readPayload',
+}
+
+function payloadOf(entry: unknown): Uint8Array {
+  const payload: unknown = types.isUint8Array(entry) ? entry : (entry as RawEntry).payload
+  if (!types.isUint8Array(payload)) throw notRaw(`and this payload is ${kindOf(payload)}`)
+  return payload
 }
 
 function notRaw(but: string): WalError {

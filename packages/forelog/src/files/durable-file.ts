@@ -190,29 +190,85 @@ export function* createDurably(
   pieces: readonly Uint8Array[],
   mode: number,
 ): Steps<DurableFile> {
-  const path = join(directory, name)
-  const temporaryPath = join(directory, temporaryName)
-  yield* removeFile(fileSystem, temporaryPath) // of a life that ended between the two names
-  const file = yield* openNew(fileSystem, temporaryPath, mode)
-  const temporary = new DurableFile(file, temporaryPath)
-  try {
-    yield* temporary.write(pieces, 0)
-    yield* temporary.dataSync()
-    yield* checkFree(fileSystem, directory, name)
-    yield* rename(fileSystem, temporaryPath, path)
-  } catch (error) {
-    yield* quietly(temporary.close())
-    yield* quietly(removeFile(fileSystem, temporaryPath))
-    throw error
+  const prepared = yield* PreparedFile.make(fileSystem, directory, temporaryName, pieces, mode)
+  return yield* prepared.putInPlace(name)
+}
+
+/** A file under a temporary name, its bytes on stable storage: what a file is before it is there. */
+export class PreparedFile {
+  readonly bytes: number
+  readonly #fileSystem: FileSystem
+  readonly #directory: string
+  readonly #temporaryPath: string
+  readonly #file: OpenFile
+  /** The same file, under its temporary name. */
+  readonly #temporary: DurableFile
+
+  private constructor(fileSystem: FileSystem, directory: string, temporaryPath: string, file: OpenFile, bytes: number) {
+    this.bytes = bytes
+    this.#fileSystem = fileSystem
+    this.#directory = directory
+    this.#temporaryPath = temporaryPath
+    this.#file = file
+    this.#temporary = new DurableFile(file, temporaryPath)
   }
-  const created = new DurableFile(file, path)
-  try {
-    yield* syncDirectory(fileSystem, directory)
-  } catch (error) {
-    yield* quietly(created.close())
-    throw error
+
+  /** Makes it with these bytes, and syncs them. What fails leaves no file, if that can be done. */
+  static *make(fileSystem: FileSystem, directory: string, temporaryName: string, pieces: readonly Uint8Array[], mode: number): Steps<PreparedFile> {
+    const temporaryPath = join(directory, temporaryName)
+    yield* removeFile(fileSystem, temporaryPath) // of a life that ended between the two names
+    const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+    const prepared = new PreparedFile(fileSystem, directory, temporaryPath, yield* openNew(fileSystem, temporaryPath, mode), bytes)
+    yield* prepared.#orDiscard(prepared.#write(pieces))
+    return prepared
   }
-  return created
+
+  /** Writes over its beginning, and syncs that. */
+  begin(pieces: readonly Uint8Array[]): Steps<void> {
+    return this.#orDiscard(this.#write(pieces))
+  }
+
+  /**
+   * Gives it its name, durably, and hands it over. To be called by the holder of the log's lock alone: that nothing has the name
+   * yet is checked, and only the lock keeps the answer true until the rename, which would replace it (rename(2)).
+   */
+  *putInPlace(name: string): Steps<DurableFile> {
+    const path = join(this.#directory, name)
+    yield* this.#orDiscard(this.#rename(path))
+    const created = new DurableFile(this.#file, path)
+    try {
+      yield* syncDirectory(this.#fileSystem, this.#directory)
+    } catch (error) {
+      yield* quietly(created.close())
+      throw error
+    }
+    return created
+  }
+
+  /** Closes and removes it; says nothing of an error: opening removes what is left. */
+  *discard(): Steps<void> {
+    yield* quietly(this.#temporary.close())
+    yield* quietly(removeFile(this.#fileSystem, this.#temporaryPath))
+  }
+
+  *#write(pieces: readonly Uint8Array[]): Steps<void> {
+    yield* this.#temporary.write(pieces, 0)
+    yield* this.#temporary.dataSync()
+  }
+
+  *#rename(path: string): Steps<void> {
+    yield* checkFree(this.#fileSystem, path)
+    yield* rename(this.#fileSystem, this.#temporaryPath, path)
+  }
+
+  *#orDiscard(steps: Steps<void>): Steps<void> {
+    try {
+      yield* steps
+    } catch (error) {
+      yield* this.discard()
+      throw error
+    }
+  }
 }
 
 /** The names in a directory. Errors: `ERR_WAL_READ_FAILED`. */
@@ -285,10 +341,16 @@ function* openNew(fileSystem: FileSystem, path: string, mode: number): Steps<Ope
   }
 }
 
-function* checkFree(fileSystem: FileSystem, directory: string, name: string): Steps<void> {
-  const names = yield* listDirectory(fileSystem, directory)
-  if (!names.includes(name)) return
-  const path = join(directory, name)
+/** Asked of the name alone: a directory of ten thousand segments is not listed for each new one. */
+function* checkFree(fileSystem: FileSystem, path: string): Steps<void> {
+  let rival: DurableFile
+  try {
+    rival = yield* DurableFile.open(fileSystem, path, { access: 'read' })
+  } catch (error) {
+    if (systemCode((error as WalError).cause) === 'ENOENT') return
+    throw error
+  }
+  yield* quietly(rival.close())
   throw new WalError(
     'ERR_WAL_WRITE_FAILED',
     `Can't create ${path}: a file of that name is there already, and is left as it is. Nothing but the log may make ` +

@@ -4,13 +4,6 @@
 import { crc32 } from './checksum.js'
 import { lowHalf, recordHeaderBytes, writeRecordHeader, writeU32 } from './record.js'
 
-/** Where a builder stood: what failed halfway is taken back to it. */
-export interface BuilderMark {
-  readonly bytes: number
-  readonly count: number
-  readonly headersCrc: number
-}
-
 const firstBufferBytes = 16 * 1024
 /** Room that an entry is offered at least, so that small ones are encoded in one go. */
 const leastRoomBytes = 1024
@@ -25,6 +18,9 @@ export class GroupBuilder {
   #buffer: Uint8Array
   #bytes = 0
   #headersCrc = 0
+  #markedBytes = 0
+  #markedCount = 0
+  #markedCrc = 0
 
   constructor(firstOffset: number, limitBytes: number, startsAt = 0, buffer?: Uint8Array) {
     this.#firstOffset = firstOffset
@@ -108,14 +104,18 @@ export class GroupBuilder {
     }
   }
 
-  mark(): BuilderMark {
-    return { bytes: this.#bytes, count: this.lengths.length, headersCrc: this.#headersCrc }
+  /** Remembers where the builder stands. */
+  mark(): void {
+    this.#markedBytes = this.#bytes
+    this.#markedCount = this.lengths.length
+    this.#markedCrc = this.#headersCrc
   }
 
-  rewind(mark: BuilderMark): void {
-    this.#bytes = mark.bytes
-    this.lengths.length = mark.count
-    this.#headersCrc = mark.headersCrc
+  /** Takes back what was added since `mark`: a batch that failed halfway. */
+  rewind(): void {
+    this.#bytes = this.#markedBytes
+    this.lengths.length = this.#markedCount
+    this.#headersCrc = this.#markedCrc
   }
 
   #grow(bytes: number): void {

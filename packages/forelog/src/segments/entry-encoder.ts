@@ -31,16 +31,20 @@ export class EntryEncoder {
     if (group.nextOffset > lastOffset) {
       throw new WalError('ERR_WAL_OFFSET_EXHAUSTED', `the last offset of format ${this.#format}, ${lastOffset}, is used: go on in a new log`, { offset: lastOffset })
     }
-    const payload = this.#adapter.encode(entry, group.room(), (bytes) => {
-      this.#assertSize(bytes, type)
-      return group.room(bytes)
-    })
+    const payload = this.#adapter.payloadOf?.(entry) ?? this.#encode(group, type, entry)
     this.#assertSize(payload.length, type)
     if (this.#format === 1) this.#assertFramed(payload, type)
     if (group.bytes + payload.length > largestGroupBytes) {
       throw new WalError('ERR_WAL_ENTRY_TOO_LARGE', `a batch may have ${largestGroupBytes} bytes at the most: divide it`, { bytes: group.bytes + payload.length })
     }
     group.add(type, payload)
+  }
+
+  #encode(group: GroupBuilder, type: number, entry: unknown): Uint8Array {
+    return this.#adapter.encode(entry, group.room(), (bytes) => {
+      this.#assertSize(bytes, type)
+      return group.room(bytes)
+    })
   }
 
   #assertSize(bytes: number, type: number): void {

@@ -17,10 +17,15 @@ const leastDistanceBytes = 64 * 1024
 export class SegmentIndex {
   readonly #places: ReadingPlace[] = []
 
+  /** Whether a place there is far enough behind the last one to be noted. */
+  wants(position: number): boolean {
+    const last = this.#places.at(-1)
+    return last === undefined || position >= last.position + leastDistanceBytes
+  }
+
   /** Notes a place, if it is far enough behind the last one. */
   note(place: ReadingPlace): void {
-    const last = this.#places.at(-1)
-    if (last === undefined || place.position >= last.position + leastDistanceBytes) this.#places.push(place)
+    if (this.wants(place.position)) this.#places.push(place)
   }
 
   /** The last noted place from which an offset is still ahead. */

@@ -6,20 +6,31 @@
 import { randomBytes } from 'node:crypto'
 import { basename, dirname } from 'node:path'
 import { isNoSpace, WalError } from '../errors.js'
-import { createDurably, type DurableFile } from '../files/durable-file.js'
+import { createDurably, type DurableFile, PreparedFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
-import type { Steps } from '../steps.js'
+import { runPooled, step, type Steps } from '../steps.js'
 import { ControlChain, readSegmentHeader, saltBytes, segmentHeaderBytes } from '../format/control-record.js'
 import { GroupBuilder } from '../format/group-builder.js'
+import { ActiveFile, zerosOf } from './active-file.js'
 import { makeSegment, type Segment, type SegmentSet } from './segment-set.js'
 import { damage } from './segment-cursor.js'
-import { lastSegmentId, temporarySuffix } from './segment-name.js'
+import { lastSegmentId, segmentName, temporarySuffix } from './segment-name.js'
 
 /** A segment of format 2 larger than this is closed for good at a clean shutdown, so that the next opening has little to walk. */
 const largeSegmentBytes = 4 * 1024 * 1024
 
 /** Body bytes from which on a group is full: it is held in memory whole by whoever reads it. */
 const groupBytes = 2 * 1024 * 1024
+/** A larger group is not written while the caller's thread waits for it, and the file is not filled ahead for such. */
+const quickBytes = 128 * 1024
+/** A commit record has at most so many bytes, and as many for each entry. */
+const commitBytesAtMost = { record: 64, entry: 5 }
+/** Pieces of a write that together are smaller are copied into one: a call with several costs more than that. */
+const gatheredBytes = 16 * 1024
+/** So many groups in one segment, and there will be more: it is filled ahead, and the next one prepared. */
+const settledInGroups = 2
+/** What the next segment is filled with before it is there. */
+const preparedBytes = 512 * 1024
 /** Buffers of written groups that are kept for the next ones: one is written while another is filled. */
 const spareBuffers = 2
 
@@ -52,12 +63,19 @@ export class SegmentWriter {
   readonly #segments: SegmentSet
   readonly #options: SegmentWriterOptions
   readonly #logId: string
-  #file: DurableFile
+  #file: ActiveFile
   #chain: ControlChain | undefined
   /** Behind the last record that was written. */
   #position: number
-  /** The close record right in front of `#position`, when it is of an earlier life: the next write writes it again. */
-  #unsettled: Uint8Array | undefined
+  /** Every byte of the file in front of it is on stable storage. */
+  #syncedTo: number
+  /**
+   * The record right in front of `#position` that the next write writes again: the close record of an earlier life, whose own
+   * sync may have failed, or a durable mark, which has had none.
+   */
+  #carried: Uint8Array | undefined
+  /** The log ends with an earlier life's clean shutdown, and this life has written nothing. */
+  #endsClean: boolean
   /** Nothing goes behind the newest record any more: the next write begins a new segment. */
   #full: boolean
   #nextOffset: number
@@ -66,25 +84,32 @@ export class SegmentWriter {
   /** The newest durable offset that stands in the log, for whoever reads it. */
   #vouchedOffset: number
   readonly #buffers: Uint8Array[] = []
-  /** Writes that returned, and how many of them a sync has covered. */
-  #writes = 0
-  #syncedWrites = 0
-  #syncing = false
-  /** Files of closed segments that can't be closed yet, because a sync of them may be under way. */
-  #retired: DurableFile[] = []
+  readonly #gathered: Uint8Array = new Uint8Array(gatheredBytes)
+  /** Groups that this life has put into the newest segment, and whether the last one was to be synced at once, and small. */
+  #groups = 0
+  #fillsAhead = false
+  /** The file of the next segment, under a temporary name: being made, made, or not wanted yet. */
+  #preparing: Promise<PreparedFile | undefined> | undefined
+  #prepared: PreparedFile | undefined
+  /** Files of segments that are closed or cut off. */
+  readonly #retired: ActiveFile[] = []
+  /** What is under way in the thread pool for files that are closed. */
+  #leftovers: Promise<unknown> = Promise.resolve()
 
   constructor(segments: SegmentSet, end: LogEnd, options: SegmentWriterOptions) {
     this.#segments = segments
     this.#options = options
     this.#logId = end.logId
-    this.#file = end.file
+    this.#file = new ActiveFile(segments.fileSystem, end.file, end.position)
     this.#chain = end.chain
     this.#position = end.position
-    this.#unsettled = end.unsettled
+    // Opening leaves nothing unsynced in front of the end (row I), so all that it found is durable.
+    this.#syncedTo = end.position - (end.unsettled?.length ?? 0)
+    this.#carried = end.unsettled
+    this.#endsClean = end.unsettled !== undefined && !end.full
     this.#full = end.full
     this.#nextOffset = end.nextOffset
     this.#lowWaterMark = end.lowWaterMark
-    // Opening leaves nothing unsynced in front of the end (row I), so all that it found is durable.
     this.#durableOffset = end.nextOffset - 1
     this.#vouchedOffset = end.unsettled === undefined ? 0 : end.nextOffset - 1
   }
@@ -107,7 +132,12 @@ export class SegmentWriter {
   }
 
   get hasUnsynced(): boolean {
-    return this.#writes !== this.#syncedWrites
+    return this.#writtenFrom > this.#syncedTo
+  }
+
+  /** Where the next write begins: what it writes again is as good as unwritten. */
+  get #writtenFrom(): number {
+    return this.#position - (this.#carried?.length ?? 0)
   }
 
   /** Whether a durable mark would tell readers something new. */
@@ -135,43 +165,85 @@ export class SegmentWriter {
     if (this.#buffers.length < spareBuffers && buffer.length <= 2 * groupBytes) this.#buffers.push(buffer)
   }
 
-  /** Puts a group behind the last one, in a new segment if this one is full. When it throws `ERR_WAL_NO_SPACE`, the log is what it was. */
-  *write(group: GroupBuilder): Steps<void> {
+  /**
+   * Whether `write` of this group takes one quick call: within the segment, and, if it is to be synced, within what is filled.
+   */
+  isQuick(group: GroupBuilder, durably: boolean): boolean {
+    if (this.#full || this.#position >= this.#options.maxSegmentBytes || group.bytes > quickBytes) return false
+    const commitBytes = commitBytesAtMost.record + commitBytesAtMost.entry * group.count
+    return !durably || this.#canWriteThrough(this.#position + commitBytes + group.bytes)
+  }
+
+  /** Rule 1: a write with O_DSYNC syncs its own range alone, so nothing in front of it may be unsynced. */
+  #canWriteThrough(to: number): boolean {
+    return this.#syncedTo >= this.#writtenFrom && this.#file.isFilled(to)
+  }
+
+  /**
+   * Puts a group behind the last one, in a new segment if this one is full; with `durably` it, and all in front of it, is on stable
+   * storage then. When it throws `ERR_WAL_NO_SPACE`, the log is what it was.
+   */
+  *write(group: GroupBuilder, durably: boolean): Steps<void> {
     if (group.firstOffset !== this.#nextOffset) throw new Error(`a group of offset ${group.firstOffset} where ${this.#nextOffset} is next`)
     if (this.#full || this.#position >= this.#options.maxSegmentBytes) yield* this.#roll()
     const vouched = this.#durableOffset
-    const commit = this.#chain?.commit({
+    const chain = this.#chain
+    const commit = chain?.commit({
       firstOffset: group.firstOffset,
       bodyBytes: group.bytes,
       headersCrc: group.headersCrc,
       durableOffset: vouched,
       lengths: group.lengths,
     })
-    const place = { offset: group.firstOffset, position: this.#position, salt: this.#chain?.salt ?? '', previous: this.#chain?.previous ?? 0 }
-    yield* this.#put(commit === undefined ? [group.body] : [commit, group.body])
-    this.#segments.newest.index.note(place)
+    const { index } = this.#segments.newest
+    if (index.wants(this.#position)) {
+      index.note({ offset: group.firstOffset, position: this.#position, salt: chain?.salt ?? '', previous: chain?.previous ?? 0 })
+    }
+    yield* this.#put(commit === undefined ? [group.body] : [commit, group.body], durably)
     if (commit !== undefined) {
-      this.#chain?.advance(commit)
+      chain?.advance(commit)
       this.#vouchedOffset = vouched
     }
     this.#nextOffset = group.nextOffset
+    this.#groups++
+    this.#fillsAhead = chain !== undefined && durably && group.bytes <= quickBytes
+    if (!durably) return
+    if (this.hasUnsynced) yield* this.sync()
+    else this.#durableOffset = group.nextOffset - 1
+  }
+
+  /** What later groups profit from, once this one's callers are told: zeros ahead of them, and the next segment. */
+  prepare(): Steps<void> | undefined {
+    if (!this.#fillsAhead || this.#full || this.#groups < settledInGroups) return undefined
+    const limit = this.#options.maxSegmentBytes
+    if (this.#preparing === undefined && this.#position >= limit / 2) this.#preparing = this.#prepareNext()
+    if (this.#file.wantsOpening(this.#position)) return this.#file.openThrough()
+    if (this.#file.wantsFill(this.#position, limit)) return this.#file.fill(this.#position, limit)
+    return undefined
+  }
+
+  /** In the thread pool: who writes does not wait for it. Without it a roll makes the file itself. */
+  async #prepareNext(): Promise<PreparedFile | undefined> {
+    const { fileSystem, directory, format, newest } = this.#segments
+    // Its first offset is not known yet. Any name of our pattern will do that creating a segment does not use.
+    const name = segmentName(format, newest.id, this.#nextOffset) + temporarySuffix
+    try {
+      const bytes = Math.min(preparedBytes, this.#options.maxSegmentBytes)
+      return (this.#prepared = await runPooled(PreparedFile.make(fileSystem, directory, name, zerosOf(bytes), this.#options.fileMode)))
+    } catch {
+      return undefined
+    }
   }
 
   /** Puts on stable storage what was written before the call. */
   *sync(): Steps<void> {
     if (!this.hasUnsynced) return
-    // Only what had been handed to the system before the call is covered by it (rule 1): a write may come in meanwhile.
-    const writes = this.#writes
+    // Only what had been handed to the system before the call is covered by it (rule 1).
+    const position = this.#writtenFrom
     const lastOffset = this.#nextOffset - 1
-    this.#syncing = true
-    try {
-      yield* this.#file.dataSync()
-    } finally {
-      this.#syncing = false
-    }
-    this.#syncedWrites = Math.max(this.#syncedWrites, writes)
+    yield* this.#file.dataSync()
+    this.#syncedTo = Math.max(this.#syncedTo, position)
     this.#durableOffset = Math.max(this.#durableOffset, lastOffset)
-    yield* this.#closeRetired()
   }
 
   /**
@@ -181,13 +253,15 @@ export class SegmentWriter {
     if (!this.hasUnvouched || this.#chain === undefined) return
     const mark = this.#chain.durableMark(this.#durableOffset, this.#nextOffset)
     try {
-      yield* this.#put([mark])
+      yield* this.#put([mark], false)
     } catch (error) {
       if (isNoSpace(error)) return
       throw error
     }
     this.#chain.advance(mark)
     this.#vouchedOffset = this.#durableOffset
+    // Not synced: the next write takes it along, so that all in front of its own end is.
+    this.#carried = mark
   }
 
   /** Format 2: says that entries below `offset` are no longer wanted, durably. */
@@ -195,7 +269,7 @@ export class SegmentWriter {
     if (this.#full) yield* this.#roll()
     if (this.#chain === undefined) return
     const mark = this.#chain.lowWaterMark(offset, this.#nextOffset)
-    yield* this.#put([mark])
+    yield* this.#put([mark], true)
     this.#chain.advance(mark)
     yield* this.sync()
     this.#lowWaterMark = offset
@@ -217,14 +291,53 @@ export class SegmentWriter {
 
   /** Closes the files without writing anything: after a failure, nothing may be synced a second time. */
   *release(): Steps<void> {
-    yield* this.#file.close()
+    this.#fillsAhead = false
+    yield* this.#discardPrepared()
+    this.#retired.push(this.#file)
     yield* this.#closeRetired()
+  }
+
+  /** Resolves when nothing of this log is under way in the thread pool (rule 8). */
+  async whenIdle(): Promise<void> {
+    await this.#preparing
+    await this.#file.whenIdle()
+    await this.#leftovers
+  }
+
+  *#closeRetired(): Steps<void> {
+    for (let file = this.#retired.shift(); file !== undefined; file = this.#retired.shift()) {
+      this.#leftovers = Promise.all([this.#leftovers, file.whenIdle()])
+      yield* file.close()
+    }
+  }
+
+  /** The file that was made for the next segment; waits for it where that is possible. */
+  *#takePrepared(): Steps<PreparedFile | undefined> {
+    const preparing = this.#preparing
+    if (preparing === undefined) return undefined
+    this.#preparing = undefined
+    const ready = this.#prepared
+    const prepared = yield* step<PreparedFile | undefined>(
+      () => {
+        // Nobody can wait on this thread: one that is late is removed once it is made.
+        if (ready === undefined) this.#leftovers = Promise.all([this.#leftovers, preparing.then((late) => late && runPooled(late.discard()))])
+        return ready
+      },
+      () => preparing,
+    )
+    this.#prepared = undefined
+    return prepared
+  }
+
+  *#discardPrepared(): Steps<void> {
+    const prepared = yield* this.#takePrepared()
+    if (prepared !== undefined) yield* prepared.discard()
   }
 
   *#endLife(): Steps<void> {
     if (this.#chain === undefined) return yield* this.sync()
     // Without a write in this life, a log that ended with a clean shutdown's close still does.
-    if (this.#unsettled !== undefined && !this.#full) return
+    if (this.#endsClean) return
     // Rule 3: behind a large segment an empty one is closed, so that the next opening has little to walk.
     if (this.#full || this.#position > largeSegmentBytes) {
       try {
@@ -276,16 +389,17 @@ export class SegmentWriter {
   resumeAt(position: number, file: DurableFile | undefined): void {
     if (file !== undefined) {
       this.#retired.push(this.#file)
-      this.#file = file
+      this.#file = new ActiveFile(this.#segments.fileSystem, file, position)
     }
     this.#position = position
+    this.#syncedTo = position
     this.#segments.newest.bytes = position
     this.#durableOffset = this.#nextOffset - 1
   }
 
   /** The file that is written to. */
   get file(): DurableFile {
-    return this.#file
+    return this.#file.file
   }
 
   /** Closes the files of segments that are closed or cut off. */
@@ -300,7 +414,7 @@ export class SegmentWriter {
     this.#durableOffset = Math.min(this.#durableOffset, offset)
     this.#vouchedOffset = Math.min(this.#vouchedOffset, offset)
     // What was not synced is gone, or was synced by closing its segment.
-    this.#syncedWrites = this.#writes
+    this.#syncedTo = this.#writtenFrom
     const dead = this.#segments.cutAfter(offset, kept, opened)
     this.#options.onCut()
     return dead
@@ -355,15 +469,29 @@ export class SegmentWriter {
       cut,
     })
     const opened = makeSegment(segments.directory, segments.format, id, firstOffset, header?.length ?? 0)
-    const file = yield* createSegment(segments.fileSystem, opened, header, this.#options.fileMode)
+    const file = yield* this.#create(opened, header)
     if (header !== undefined) chain?.advance(header)
     this.#retired.push(this.#file)
     this.#file = file
     this.#chain = chain
     this.#position = opened.bytes
-    this.#unsettled = undefined
+    this.#syncedTo = opened.bytes
+    this.#carried = undefined
+    this.#endsClean = false
     this.#full = false
+    this.#groups = 0
     return opened
+  }
+
+  /** The file of a new segment: the one that was prepared for it, if that is ready. */
+  *#create(segment: Segment, header: Uint8Array | undefined): Steps<ActiveFile> {
+    const { fileSystem } = this.#segments
+    const prepared = yield* this.#takePrepared()
+    if (prepared === undefined || header === undefined) {
+      return new ActiveFile(fileSystem, yield* createSegment(fileSystem, segment, header, this.#options.fileMode), segment.bytes)
+    }
+    yield* prepared.begin([header])
+    return new ActiveFile(fileSystem, yield* prepared.putInPlace(basename(segment.path)), prepared.bytes)
   }
 
   /** Rule 2: a close record is written only after a sync that covers all in front of it, and is then synced itself. */
@@ -373,36 +501,59 @@ export class SegmentWriter {
     yield* this.sync()
     const lastOffset = this.#nextOffset - 1
     const close = chain.close({ lastOffset, durableOffset: lastOffset, clean })
-    yield* this.#put([close])
+    yield* this.#put([close], false)
     chain.advance(close)
-    yield* this.#file.truncate(this.#position)
-    yield* this.#file.sync()
-    this.#syncedWrites = this.#writes
+    yield* this.#file.cut(this.#position)
+    this.#syncedTo = this.#position
     this.#vouchedOffset = lastOffset
     this.#full = !clean
   }
 
   /** Rule 2: the close record of an earlier life is written again and synced: its own sync may have failed. */
   *#settle(): Steps<void> {
-    if (this.#unsettled === undefined) return
-    yield* this.#put([])
+    if (this.#carried === undefined) return
+    yield* this.#put([], true)
     yield* this.sync()
   }
 
-  /** Writes pieces behind the last record, in one write; on a full disk undoes what got there. */
-  *#put(pieces: readonly Uint8Array[]): Steps<void> {
-    const all = this.#unsettled === undefined ? pieces : [this.#unsettled, ...pieces]
-    const from = this.#position - (this.#unsettled?.length ?? 0)
-    try {
-      yield* this.#file.write(all, from)
-    } catch (error) {
-      if (isNoSpace(error)) yield* this.#undo()
-      throw error
+  /**
+   * Writes pieces behind the last record, in one write, with what is carried in front of them. With `durably` they are on stable
+   * storage then, where that can be had with the write itself; else there is something unsynced, which a sync puts there.
+   */
+  *#put(pieces: readonly Uint8Array[], durably: boolean): Steps<void> {
+    const all = this.#gather(this.#carried === undefined ? pieces : [this.#carried, ...pieces])
+    const from = this.#writtenFrom
+    let to = this.#position
+    for (const piece of pieces) to += piece.length
+    if (durably && this.#canWriteThrough(to)) {
+      yield* this.#file.writeThrough(all, from)
+      this.#syncedTo = to
+    } else {
+      try {
+        yield* this.#file.write(all, from)
+      } catch (error) {
+        if (isNoSpace(error)) yield* this.#undo()
+        throw error
+      }
+      this.#syncedTo = Math.min(this.#syncedTo, from)
     }
-    for (const piece of pieces) this.#position += piece.length
-    this.#unsettled = undefined
-    this.#writes++
-    this.#segments.newest.bytes = this.#position
+    this.#position = to
+    this.#carried = undefined
+    this.#endsClean = false
+    this.#segments.newest.bytes = to
+  }
+
+  /** Small pieces as one. The memory is used again by the next write, which begins when this one is over. */
+  #gather(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+    let bytes = 0
+    for (const piece of pieces) bytes += piece.length
+    if (pieces.length < 2 || bytes > gatheredBytes) return pieces
+    let at = 0
+    for (const piece of pieces) {
+      this.#gathered.set(piece, at)
+      at += piece.length
+    }
+    return [this.#gathered.subarray(0, bytes)]
   }
 
   /**
@@ -411,8 +562,8 @@ export class SegmentWriter {
    */
   *#undo(): Steps<void> {
     try {
-      yield* this.#file.truncate(this.#position)
-      yield* this.#file.sync()
+      yield* this.#discardPrepared()
+      yield* this.#file.cut(this.#position)
     } catch (cause) {
       // It may lack space, too, but what it leaves behind is not known: this is no failure to go on from.
       throw new WalError('ERR_WAL_WRITE_FAILED', `a write to ${this.#file.path} that found no space could not be undone: close the log and open it again`, {
@@ -421,14 +572,9 @@ export class SegmentWriter {
         cause,
       })
     }
-    this.#syncedWrites = this.#writes
+    // What is carried may have been written over in part, with the same bytes: it is written again all the same.
+    this.#syncedTo = this.#writtenFrom
     this.#durableOffset = this.#nextOffset - 1
-  }
-
-  /** A sync of an older file may still be under way in the thread pool: then its end closes the file. */
-  *#closeRetired(): Steps<void> {
-    if (this.#syncing) return
-    for (let file = this.#retired.shift(); file !== undefined; file = this.#retired.shift()) yield* file.close()
   }
 }
 

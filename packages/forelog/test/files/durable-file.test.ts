@@ -173,7 +173,7 @@ describe.each(ways)('a durable file, $way', ({ run }) => {
         'write a.tmp',
         'write a.tmp',
         'dataSync a.tmp',
-        'list log',
+        'open a', // nothing must have the name yet
         'rename a.tmp',
         'syncDirectory log',
       ])
@@ -210,22 +210,22 @@ describe.each(ways)('a durable file, $way', ({ run }) => {
       ['write', 'EIO', 'ERR_WAL_WRITE_FAILED'],
       ['dataSync', 'EIO', 'ERR_WAL_SYNC_FAILED'],
       ['dataSync', 'ENOSPC', 'ERR_WAL_SYNC_FAILED'],
-      ['list', 'EIO', 'ERR_WAL_READ_FAILED'],
+      ['open', 'EIO', 'ERR_WAL_READ_FAILED', 2],
       ['rename', 'EIO', 'ERR_WAL_WRITE_FAILED'],
       ['rename', 'ENOSPC', 'ERR_WAL_NO_SPACE'],
-    ] as const)('leaves no file and no descriptor when %s fails with %s: %s', async (call, code, expected) => {
+    ] as const)('leaves no file and no descriptor when %s fails with %s: %s', async (call, code, expected, nth: number = 1) => {
       const system = new FakeFileSystem()
-      const cause = system.fail(call, code)
+      const cause = system.fail(call, code, nth)
       expect(await failing(create(system))).toMatchObject({ code: expected, cause })
       expect([...system.files.keys()]).toEqual([])
       expect(system.openFiles).toBe(0)
     })
 
-    it.each(['write', 'dataSync', 'list', 'rename'] as const)(
+    it.each([['write'], ['dataSync'], ['open', 2], ['rename']] as const)(
       'tells the first error, of %s, when tidying up fails as well',
-      async (call) => {
+      async (call, nth: number = 1) => {
         const system = new FakeFileSystem()
-        const cause = system.fail(call, 'EIO')
+        const cause = system.fail(call, 'EIO', nth)
         system.fail('close', 'EBADF')
         system.fail('remove', 'EROFS', 2)
         expect(await failing(create(system))).toMatchObject({ cause })

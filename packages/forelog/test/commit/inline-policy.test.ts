@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest'
+import { InlinePolicy } from '../../src/commit/inline-policy.js'
+
+/** Commits in a row that take so long; how many of them were inline. */
+function commit(policy: InlinePolicy, count: number, ms: (index: number) => number): number {
+  let inline = 0
+  for (let index = 0; index < count; index++) {
+    if (policy.inline) inline++
+    policy.observe(ms(index))
+  }
+  return inline
+}
+
+describe('a group is committed', () => {
+  it('inline once the device has shown itself fast, not before', () => {
+    const policy = new InlinePolicy('auto')
+    expect(commit(policy, 64, () => 0.08)).toBe(0)
+    expect(commit(policy, 1000, () => 0.08)).toBe(1000)
+  })
+
+  it.each([0.5, 5])('in the thread pool on a disk that takes %d ms', (ms) => {
+    const policy = new InlinePolicy('auto')
+    expect(commit(policy, 10_000, () => ms)).toBe(0)
+  })
+
+  it('in the thread pool again after one outlier, at once', () => {
+    const policy = new InlinePolicy('auto')
+    commit(policy, 100, () => 0.08)
+    expect(policy.inline).toBe(true)
+    policy.observe(50)
+    expect(policy.inline).toBe(false)
+  })
+
+  it('in the thread pool again when the disk has become slow without one', () => {
+    const policy = new InlinePolicy('auto')
+    commit(policy, 100, () => 0.08)
+    expect(commit(policy, 1000, () => 0.6)).toBeLessThan(40)
+    expect(policy.inline).toBe(false)
+  })
+
+  it('inline again after an outlier, once twice as many were fast', () => {
+    const policy = new InlinePolicy('auto')
+    commit(policy, 65, () => 0.08)
+    policy.observe(50)
+    // The mean has to come down from the outlier, too.
+    expect(commit(policy, 128, () => 0.08)).toBe(0)
+    expect(commit(policy, 100, () => 0.08)).toBeGreaterThan(90)
+  })
+
+  it('hardly ever inline when one sync in a hundred takes 50 ms, however fast the others are', () => {
+    const policy = new InlinePolicy('auto')
+    let blocked = 0
+    for (let index = 0, seed = 1; index < 1_000_000; index++) {
+      seed = (seed * 48_271) % 0x7fff_ffff
+      const slow = seed % 100 === 0
+      if (slow && policy.inline) blocked++
+      policy.observe(slow ? 50 : 0.08)
+    }
+    expect(blocked).toBeLessThan(8)
+  })
+
+  it('always, or never, inline when the caller says so', () => {
+    expect(commit(new InlinePolicy('inline'), 1000, () => 50)).toBe(1000)
+    expect(commit(new InlinePolicy('background'), 1000, () => 0.01)).toBe(0)
+  })
+})

@@ -1,0 +1,103 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { WriteAheadLog } from '../../src/index.js'
+import { type DiskCall, SimulatedDisk } from '../../src/testing/index.js'
+
+const directory = '/data/log'
+const payload = new Uint8Array(100).fill(1)
+
+async function openOn(disk: SimulatedDisk, options: object = {}): Promise<WriteAheadLog> {
+  return WriteAheadLog.open(directory, { fileSystem: disk, ...options })
+}
+
+function watched(): { disk: SimulatedDisk; calls: DiskCall[] } {
+  const calls: DiskCall[] = []
+  const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] })
+  disk.onCall = (call, moment) => {
+    if (moment === 'after') calls.push(call)
+  }
+  return { disk, calls }
+}
+
+describe('the newest segment is filled ahead', () => {
+  it('and a group in the filled part takes one call, which writes and syncs it', async () => {
+    const { disk, calls } = watched()
+    const log = await openOn(disk)
+    for (let count = 0; count < 10; count++) await log.append(payload)
+    calls.length = 0
+    await log.append(payload)
+    expect(calls.map(({ kind, writeThrough }) => [kind, writeThrough])).toEqual([['write', true]])
+    expect(log.durableOffset).toBe(11)
+    // What was acknowledged is there without any later sync.
+    disk.onCall = undefined
+    expect((await openOn(disk.afterCrash('none'))).lastOffset).toBe(11)
+  })
+
+  it('not under sync modes whose writes are not synced one by one', async () => {
+    const { disk, calls } = watched()
+    const log = await openOn(disk, { sync: 'manual' })
+    for (let count = 0; count < 10; count++) await log.append(payload)
+    await log.sync()
+    expect(calls.filter(({ writeThrough }) => writeThrough)).toEqual([])
+    expect(disk.copy().openSync(log.segments()[0]?.path as string, { access: 'read' }).sizeSync()).toBe(log.segments()[0]?.bytes)
+  })
+
+  it('where there is room; where there is none the log goes on without', async () => {
+    const { disk, calls } = watched()
+    const log = await openOn(disk)
+    await log.append(payload)
+    disk.fail({ kind: 'write', code: 'ENOSPC', bytes: 0, at: 2 })
+    for (let count = 0; count < 10; count++) await log.append(payload)
+    expect(log.state).toBe('open')
+    expect(log.durableOffset).toBe(11)
+    expect(calls.filter(({ writeThrough }) => writeThrough)).toEqual([])
+    await log.close()
+    expect((await openOn(disk)).lastOffset).toBe(11)
+  })
+
+  it('and no byte of it is left when the log is closed', async () => {
+    const { disk } = watched()
+    const log = await openOn(disk)
+    for (let count = 0; count < 10; count++) await log.append(payload)
+    await log.close()
+    const [segment] = log.segments()
+    expect(disk.openSync(segment?.path as string, { access: 'read' }).sizeSync()).toBe(segment?.bytes)
+  })
+})
+
+describe('on a real disk', () => {
+  let home: string
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'forelog-active-'))
+  })
+  afterEach(() => rmSync(home, { recursive: true, force: true }))
+
+  it('a log of three entries is small while it is open, and smaller when it is closed', async () => {
+    const log = await WriteAheadLog.open(home)
+    for (let count = 0; count < 3; count++) await log.append(payload)
+    const path = log.segments()[0]?.path as string
+    expect(statSync(path).size).toBeLessThanOrEqual(256 * 1024)
+    await log.close()
+    expect(statSync(path).size).toBeLessThan(1024)
+  })
+
+  it('rolls leave no temporary file behind, and a loop of appends never starves timers', async () => {
+    const log = await WriteAheadLog.open(home, { maxSegmentSize: 40_000, commit: 'inline' })
+    let ticks = 0
+    const timer = setInterval(() => ticks++, 1)
+    for (let count = 0; count < 2000; count++) await log.append(payload)
+    clearInterval(timer)
+    expect(ticks).toBeGreaterThan(10)
+    await log.close()
+    expect(log.stats().rolls).toBeGreaterThan(5)
+    expect(readdirSync(home).filter((name) => name.endsWith('.tmp'))).toEqual([])
+    const again = await WriteAheadLog.open(home)
+    expect(again.lastOffset).toBe(2000)
+    let read = 0
+    for await (const batch of again.entries().batches()) read += batch.length
+    expect(read).toBe(2000)
+    await again.close()
+  })
+})
