@@ -245,6 +245,12 @@ export class DiskCore {
 
   // ── handles
 
+  get openHandles(): number {
+    let handles = 0
+    for (const { size } of this.#handles.values()) handles += size
+    return handles
+  }
+
   addHandle(id: number, handle: Handle): void {
     const handles = this.#handles.get(id)
     if (handles === undefined) this.#handles.set(id, new Set([handle]))

@@ -225,6 +225,11 @@ export class SimulatedDisk implements FileSystem {
     return this.#core.faultsTold
   }
 
+  /** How many files are open: 0 once everything is closed. */
+  get openFiles(): number {
+    return this.#core.openHandles
+  }
+
   /** Space for the bytes of files, in bytes; undefined: no limit. May be changed at any time. */
   get capacityBytes(): number | undefined {
     return this.#core.capacityBytes
