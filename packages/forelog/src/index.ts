@@ -22,11 +22,25 @@ export type { Entry, PayloadReader, RawEntry } from './entries/entry.js'
 export { type EntryConstructor, EntryRegistry } from './entries/entry-registry.js'
 export type { RawSource } from './entries/raw-entries.js'
 export { errorCodes, type LockHolder, WalError, type WalErrorCode, type WalErrorFacts } from './errors.js'
-export type { FileLock, FileSystem, OpenFile, OpenFileOptions } from './files/file-system.js'
+export type { FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from './files/file-system.js'
 export { nodeFileSystem } from './files/node-file-system.js'
 export type { Format } from './format/record.js'
 export type { Logger } from './logger.js'
 export type { LogOf, LogReader } from './log-types.js'
+export type {
+  EndReport,
+  Fault,
+  FaultKind,
+  Outcome,
+  Progress,
+  RangeKind,
+  SegmentRange,
+  SegmentReport,
+  TypeReport,
+  VerifyReport,
+} from './maintenance/report.js'
+export { salvage, type SalvagedEntry, type SalvageOptions } from './maintenance/salvage.js'
+export { verify, type VerifyOptions } from './maintenance/verify.js'
 export type { OpenOptions } from './options.js'
 export type { StoredEntry } from './reading/entry-reader.js'
 export type { EntryStream, ReadOptions } from './reading/entry-stream.js'

@@ -144,7 +144,8 @@ export function checkNames(what: string, options: object, allowed: Readonly<Reco
   }
 }
 
-function resolveDirectory(directory: string | URL): string {
+/** The absolute path of a log's directory. */
+export function resolveDirectory(directory: string | URL): string {
   if (directory instanceof URL) {
     if (directory.protocol !== 'file:') throw wrong('directory', directory.href, 'a path, or a URL of the scheme file:')
     return resolve(fileURLToPath(directory))

@@ -1,11 +1,11 @@
 import { chmodSync, close, constants, existsSync, open } from 'node:fs'
-import { open as openHandle, rm, writeFile } from 'node:fs/promises'
+import { open as openHandle, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { type LockHolder, reasonOf, systemCode, WalError } from '../errors.js'
-import type { FileLock } from './file-system.js'
+import type { FileLock, LockState } from './file-system.js'
 
 /*
  * The one writer of a log is the one who holds a kernel lock on `<directory>/lock`. The kernel frees it when its holder
@@ -90,6 +90,68 @@ export async function lockFile(path: string, mode: number, method: LockMethod = 
 function refuseWithoutLibuv(): void {
   const { bun, deno } = process.versions
   if (bun !== undefined || deno !== undefined) throw new Error(`the native lock needs libuv, which ${bun === undefined ? 'Deno' : 'Bun'} has not`)
+}
+
+/**
+ * Tells whether somebody holds the lock of `path`, and who that says to be; makes no file, and takes nothing.
+ *
+ * On Linux the kernel lists its locks in /proc/locks, those of other containers included. Elsewhere, and where the list names
+ * the file under another device (overlayfs, Btrfs), a shared lock is tried for the length of one call: who opens the log
+ * in just that moment is refused, which the list spares it.
+ */
+export async function examineLock(path: string): Promise<LockState> {
+  let inode: { readonly ino: bigint; readonly dev: bigint }
+  try {
+    inode = await stat(path, { bigint: true })
+  } catch (error) {
+    return { held: systemCode(error) === 'ENOENT' ? false : undefined, holder: {} }
+  }
+  const holder = await readHolder(path)
+  const listed = await lookUpLock(inode)
+  return { held: listed === 'perhaps' ? await tryShared(path) : listed, holder }
+}
+
+async function lookUpLock({ ino, dev }: { readonly ino: bigint; readonly dev: bigint }): Promise<boolean | 'perhaps'> {
+  if (process.platform !== 'linux') return 'perhaps'
+  let locks: string
+  try {
+    locks = await readFile('/proc/locks', 'utf8')
+  } catch {
+    return 'perhaps'
+  }
+  // `1: OFDLCK ADVISORY  WRITE -1 08:01:1234 0 EOF` (proc_locks(5)): device numbers in hexadecimal, inode in decimal.
+  const places = locks.split('\n').flatMap((line) => /\b([\da-f]+):([\da-f]+):(\d+) /.exec(line)?.slice(1) ?? []).join(' ')
+  const device = `${hexadecimal((dev >> 8n) & 0xfffn)} ${hexadecimal((dev & 0xffn) | ((dev >> 12n) & 0xfff00n))}`
+  if (` ${places} `.includes(` ${device} ${ino} `)) return true
+  return locks.includes(`:${ino} `) ? 'perhaps' : false
+}
+
+function hexadecimal(number: bigint): string {
+  return number.toString(16).padStart(2, '0')
+}
+
+/** Whether a shared lock is refused; undefined where that can't be tried. Never where SQLite locks: closing the file would free its lock. */
+async function tryShared(path: string): Promise<boolean | undefined> {
+  let tryLock: (fd: number, options: { readonly shared: boolean }) => boolean
+  try {
+    refuseWithoutLibuv()
+    ;({ tryLock } = load('fs-native-extensions') as { tryLock: typeof tryLock })
+  } catch {
+    return undefined
+  }
+  let fd: number
+  try {
+    fd = await openDescriptor(path, constants.O_RDONLY)
+  } catch {
+    return undefined
+  }
+  try {
+    return !tryLock(fd, { shared: true })
+  } catch {
+    return undefined
+  } finally {
+    await closeDescriptor(fd).catch(() => undefined)
+  }
 }
 
 // Here and not at the top: importing the library must work where the binary can't be loaded.

@@ -1,3 +1,5 @@
+import type { LockHolder } from '../errors.js'
+
 /**
  * All that the log asks of a disk. It is small so that a disk can be simulated, wrapped and made to fail: whatever goes
  * wrong on a real one can be played through this interface.
@@ -39,6 +41,19 @@ export interface FileSystem {
    * process included. The lock must end with its holder, however that dies, and must never need a person to free it.
    */
   lock(path: string, mode: number): Promise<FileLock>
+
+  /**
+   * Tells who holds the lock of `path`, without taking it from anybody, and without making the file. Optional: where it is
+   * absent, tools that look at a log can't tell whether somebody writes it.
+   */
+  examineLock?(path: string): Promise<LockState>
+}
+
+export interface LockState {
+  /** Whether somebody holds the lock at this moment; undefined: that can't be told here. */
+  readonly held: boolean | undefined
+  /** Who holds it, or who held it last and did not get round to saying that it ended. */
+  readonly holder: LockHolder
 }
 
 export interface OpenFileOptions {

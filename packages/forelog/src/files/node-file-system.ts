@@ -1,6 +1,6 @@
 import fs from 'node:fs'
-import { lockFile } from './directory-lock.js'
-import type { FileLock, FileSystem, OpenFile, OpenFileOptions } from './file-system.js'
+import { examineLock, lockFile } from './directory-lock.js'
+import type { FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from './file-system.js'
 
 /**
  * The file system of the machine, on the plain descriptors of node:fs.
@@ -45,6 +45,7 @@ export const nodeFileSystem: FileSystem = {
     new NodeFile(fs.openSync(path, flagsOf(options), options.mode), needsSyncAfterWrite(options)),
 
   lock: (path, mode): Promise<FileLock> => lockFile(path, mode),
+  examineLock: (path): Promise<LockState> => examineLock(path),
 }
 
 // Absent on Windows, whatever the types say.

@@ -16,9 +16,9 @@ import { makeSegment } from '../segments/segment-set.js'
 import type { Steps } from '../steps.js'
 import { decideEndOfFormat1, type FailingRecord } from './decide.js'
 import { hasZeroSector, sectorWasWritten } from './sectors.js'
-import { mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
+import { type LookRequest, mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
 
-interface Found {
+export interface Found {
   readonly id: number
   readonly name: string
   readonly path: string
@@ -93,7 +93,8 @@ function* rewriteRecords(file: DurableFile, end: number, framingOf: FramingOf): 
   })
 }
 
-function* look(request: RecoveryRequest, name: string, id: number): Steps<Found> {
+/** What the name and the first record of a segment say. */
+export function* look(request: LookRequest, name: string, id: number): Steps<Found> {
   const path = join(request.directory, name)
   const file = yield* DurableFile.open(request.fileSystem, path, { access: 'read' })
   try {
@@ -106,8 +107,8 @@ function* look(request: RecoveryRequest, name: string, id: number): Steps<Found>
   }
 }
 
-/** Ids follow each other, and so do the offsets that the segments begin with, as far as they say. */
-function assertInOrder(found: readonly Found[]): void {
+/** Refuses what is out of order: ids follow each other, and so do the offsets that the segments begin with, as far as they say. */
+export function assertInOrder(found: readonly Found[]): void {
   let before: Found | undefined
   for (const [index, segment] of found.entries()) {
     const previous = found[index - 1]
@@ -139,7 +140,7 @@ function firstOffsetFrom(found: readonly Found[], index: number): number | undef
   return undefined
 }
 
-interface Examined {
+export interface Examined {
   /** T. */
   readonly position: number
   readonly nextOffset: number
@@ -148,7 +149,8 @@ interface Examined {
   readonly tailBytes: number
 }
 
-function* examine(request: RecoveryRequest, file: DurableFile, found: readonly Found[], framingOf: FramingOf): Steps<Examined> {
+/** Finds T in the newest segment, and what the decision table asks about it. */
+export function* examine(request: LookRequest, file: DurableFile, found: readonly Found[], framingOf: FramingOf): Steps<Examined> {
   const newest = found.at(-1) as Found
   const window = new FileWindow(file, newest.fileBytes)
   let expected = newest.id === 1 ? 1 : undefined
@@ -210,7 +212,7 @@ function* walk(window: FileWindow, expected: number | undefined, framingOf: Fram
 }
 
 /** The offset behind the last entry of a segment that must be whole. */
-function* endOf(request: RecoveryRequest, segment: Found, framingOf: FramingOf): Steps<number> {
+function* endOf(request: LookRequest, segment: Found, framingOf: FramingOf): Steps<number> {
   const file = yield* DurableFile.open(request.fileSystem, segment.path, { access: 'read' })
   try {
     const walked = yield* walk(new FileWindow(file, segment.fileBytes), segment.firstOffset, framingOf)
@@ -243,8 +245,8 @@ function assertFirstOffset(segment: Found, first: FramedRecord, second: FramedRe
   )
 }
 
-/** The record at the start of `tail`, if it is the next one and whole. */
-function wholeRecord(tail: Uint8Array, at: number, offset: number, framingOf: FramingOf): FramedRecord | undefined {
+/** The record at a place of `tail`, if it has that offset and is whole. */
+export function wholeRecord(tail: Uint8Array, at: number, offset: number, framingOf: FramingOf): FramedRecord | undefined {
   if (tail.length - at < recordHeaderBytes || readU32(tail, at) !== lowHalf(offset)) return undefined
   const result = frameRecord(tail, at, tail.length - at, tail.length - at, framingOf)
   if (result.found !== 'record') return undefined
@@ -252,14 +254,15 @@ function wholeRecord(tail: Uint8Array, at: number, offset: number, framingOf: Fr
   return crc32(tail, payload, payload + result.record.length) === result.record.crc ? result.record : undefined
 }
 
-interface FlippedBit {
+export interface FlippedBit {
   readonly byte: number
   readonly bit: number
   /** Bytes of the record, once mended. */
   readonly recordBytes: number
 }
 
-function findFlippedBit(tail: Uint8Array, offset: number, framingOf: FramingOf): FlippedBit | undefined {
+/** The bit of `tail`, which begins with the record that fails, whose change makes that record whole. */
+export function findFlippedBit(tail: Uint8Array, offset: number, framingOf: FramingOf): FlippedBit | undefined {
   const mend = (byte: number, bit: number): FlippedBit | undefined => {
     tail[byte] = (tail[byte] as number) ^ (1 << bit)
     const record = wholeRecord(tail, 0, offset, framingOf)

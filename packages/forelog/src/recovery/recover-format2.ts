@@ -12,9 +12,9 @@ import { makeSegment } from '../segments/segment-set.js'
 import type { Steps } from '../steps.js'
 import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } from './decide.js'
 import { examineNewest, type Walked } from './examine-newest.js'
-import { mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
+import { type LookRequest, mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
 
-interface ReadSegment {
+export interface ReadSegment {
   readonly found: FoundSegment
   readonly fileBytes: number
   readonly result: HeaderResult
@@ -113,7 +113,8 @@ function* rewriteGroups(file: DurableFile, end: Walked, header: SegmentHeader, f
   })
 }
 
-function* readHeader(request: RecoveryRequest, name: string, id: number, firstOffset: number): Steps<ReadSegment> {
+/** What the name and the first record of a segment say. */
+export function* readHeader(request: LookRequest, name: string, id: number, firstOffset: number): Steps<ReadSegment> {
   const file = yield* DurableFile.open(request.fileSystem, join(request.directory, name), { access: 'read' })
   try {
     const fileBytes = yield* file.size()

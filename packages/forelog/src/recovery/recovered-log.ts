@@ -45,6 +45,9 @@ export interface RecoveryRequest {
   readonly logger: Logger
 }
 
+/** Where a log is, for whoever only looks at it. */
+export type LookRequest = Pick<RecoveryRequest, 'fileSystem' | 'directory'>
+
 export interface RecoveredLog {
   readonly format: Format
   readonly live: readonly Segment[]

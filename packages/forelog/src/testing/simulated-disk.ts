@@ -6,7 +6,7 @@
  * what had taken effect when it was called.
  */
 import { isNoSpace, reasonOf, WalError } from '../errors.js'
-import type { FileLock, FileSystem, OpenFile, OpenFileOptions } from '../files/file-system.js'
+import type { FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from '../files/file-system.js'
 import {
   type CrashMode,
   crashModes,
@@ -355,6 +355,11 @@ export class SimulatedDisk implements FileSystem {
   /** As the interface says; leaves no file behind. The lock ends with a crash. */
   lock(path: string, _mode?: number): Promise<FileLock> {
     return this.#core.later({ kind: 'lock', path }, (begun) => this.#lock(begun))
+  }
+
+  /** As the interface says; no call of a disk, so it neither fails nor counts. */
+  async examineLock(path: string): Promise<LockState> {
+    return { held: this.#core.locks.has(namesOf(path).join('/')), holder: {} }
   }
 
   // ── how it is done

@@ -3,7 +3,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WalError } from '../../src/errors.js'
-import { lockDescriptor, lockFile, lockMethods, type LockMethod } from '../../src/files/directory-lock.js'
+import { examineLock, lockDescriptor, lockFile, lockMethods, type LockMethod } from '../../src/files/directory-lock.js'
 import type { FileLock } from '../../src/files/file-system.js'
 import { nodeFileSystem } from '../../src/files/node-file-system.js'
 import { type Contender, contendInProcess, contendInWorker } from './lock-holders.js'
@@ -190,5 +190,23 @@ describe('the lock of a directory', () => {
     locks.push(await nodeFileSystem.lock(path, 0o600))
     expect((await refusal(nodeFileSystem.lock(path, 0o600))).code).toBe('ERR_WAL_LOCKED')
     expect((await fromProcess()).outcome).toBe('ERR_WAL_LOCKED')
+  })
+})
+
+describe('examining a lock', () => {
+  it('tells that nobody holds it, who holds it, and makes no file', async () => {
+    expect(await examineLock(path)).toEqual({ held: false, holder: {} })
+    expect(readdirSync(directory)).toEqual([])
+    const lock = await take()
+    expect(await examineLock(path)).toMatchObject({ held: true, holder: { pid: process.pid } })
+    expect((await refusal(lockFile(path, 0o600))).code).toBe('ERR_WAL_LOCKED')
+    await lock.release()
+    expect(await examineLock(path)).toEqual({ held: false, holder: {} })
+  })
+
+  it('is not taken in by what a holder left that died', async () => {
+    writeFileSync(path, '')
+    writeFileSync(`${path}.json`, JSON.stringify({ pid: 1, hostname: 'gone', since: '2026-01-01T00:00:00.000Z' }))
+    expect(await examineLock(path)).toMatchObject({ held: false, holder: { pid: 1, hostname: 'gone' } })
   })
 })

@@ -17,8 +17,10 @@ const publicNames = [
   'defineEntries',
   'errorCodes',
   'json',
+  'salvage',
   'utf8',
   'validated',
+  'verify',
 ]
 
 let packed: Packed

@@ -1,0 +1,317 @@
+/**
+ * What a log is, as far as its names, its headers and its end tell: what opening looks at, without a refusal where it would refuse. The
+ * decisions are those of recovery (recovery/decide.ts); here they are told, and everything that can be read is found all the same.
+ */
+import { join } from 'node:path'
+import type { EntryAdapter } from '../entries/entry.js'
+import { reasonOf, systemCode, WalError } from '../errors.js'
+import { DurableFile, listDirectory } from '../files/durable-file.js'
+import type { Close, SegmentHeader } from '../format/control-record.js'
+import type { ChainPosition } from '../format/group.js'
+import type { Format } from '../format/record.js'
+import { segmentHeaderBytes } from '../format/control-record.js'
+import { type Decision, decideEnd, decideEndOfFormat1, decideSegments, type FoundSegment } from '../recovery/decide.js'
+import { examineNewest, type NewestSegment } from '../recovery/examine-newest.js'
+import { assertInOrder, examine, type Found, look } from '../recovery/recover-format1.js'
+import { type ReadSegment, readHeader } from '../recovery/recover-format2.js'
+import type { LookRequest } from '../recovery/recovered-log.js'
+import { FileWindow } from '../segments/file-window.js'
+import { type DirectoryNames, sortNames } from '../segments/segment-name.js'
+import { step, type Steps } from '../steps.js'
+import type { Fault } from './report.js'
+
+export interface OutlinedSegment {
+  readonly name: string
+  readonly path: string
+  readonly id: number
+  readonly firstOffset: number
+  readonly fileBytes: number
+  readonly state: 'live' | 'dead' | 'stray'
+  /** Format 2, where the file begins with a whole one. */
+  readonly header?: SegmentHeader
+  /** What the record behind the header must fit. */
+  readonly start?: ChainPosition
+  /** What the header says of the segment before: CRC of its last control record. */
+  readonly previous?: number
+  /** Why there is no header. */
+  readonly broken?: string
+  /** A segment, or entries, are missing in front of it. */
+  readonly gapBefore?: boolean
+}
+
+/** Where the newest segment ends, and what opening would do there. */
+export interface OutlinedEnd {
+  /** T. */
+  readonly position: number
+  readonly nextOffset: number
+  readonly decision: Decision
+  readonly tailBytes: number
+  /** Format 2: what the next record must fit. */
+  readonly expected?: ChainPosition
+  readonly close?: Close | undefined
+  /** Format 1: whole records behind T. */
+  readonly recordsBehind?: number
+}
+
+export interface Outline {
+  readonly directory: string
+  readonly format: Format
+  readonly names: DirectoryNames
+  /** In the order of their ids. */
+  readonly segments: readonly OutlinedSegment[]
+  readonly logId?: string
+  /** Where the log begins. */
+  readonly firstOffset: number
+  readonly lowWaterMark: number
+  /** Undefined when the newest segment has no header, or (format 1) its end can't be found. */
+  readonly end?: OutlinedEnd
+  readonly faults: readonly Fault[]
+}
+
+/** How often a tail that fails is looked at before it is believed: beside a writer, and where nobody can tell whether there is one. */
+const looksBesideWriter = 10
+const looksWhereUnknown = 2
+const betweenLooksMs = 20
+
+/**
+ * @param held whether somebody holds the log's lock; undefined: that can't be told
+ * @returns undefined when there is no segment
+ */
+export function* outlineLog(request: LookRequest, adapter: EntryAdapter, held: boolean | undefined): Steps<Outline | undefined> {
+  const names = sortNames(yield* listDirectory(request.fileSystem, request.directory))
+  const faults: Fault[] = names.foreign.map((name) => ({
+    kind: 'stray',
+    path: join(request.directory, name),
+    position: 0,
+    bytes: 0,
+    why: 'it is no segment of a log, though it is named like one',
+    meaning: 'The log does not open while it is there. Move it elsewhere.',
+  }))
+  const format = names.segments.at(-1)?.format
+  if (format === undefined) return undefined
+  for (const other of names.segments.filter((segment) => segment.format !== format)) {
+    faults.push({ kind: 'stray', path: join(request.directory, other.name), position: 0, bytes: 0, why: `it is a segment of format ${other.format}, and the newest one is of format ${format}`, meaning: 'A log has one format: it does not open while both are there. Move those of the other log elsewhere.' })
+  }
+  const ours = { ...names, segments: names.segments.filter((segment) => segment.format === format) }
+  return format === 2 ? yield* outlineFormat2(request, ours, faults, held) : yield* outlineFormat1(request, ours, faults, adapter)
+}
+
+function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fault[], held: boolean | undefined): Steps<Outline | undefined> {
+  const read: ReadSegment[] = []
+  for (const { name, id, firstOffset } of names.segments) {
+    const segment = yield* readOrGone(request, name, id, firstOffset as number, held === true)
+    if (segment !== undefined) read.push(segment)
+  }
+  const newest = read.at(-1)
+  if (newest === undefined) return undefined
+  let end = yield* findEnd(request, newest)
+  // A tail that fails beside a writer is being written, most likely: a reader looks again before it calls anything damage.
+  const looksAtMost = held === true ? looksBesideWriter : held === undefined ? looksWhereUnknown : 1
+  for (let looks = 1; looks < looksAtMost && end !== undefined && end.decision.action !== 'resume'; looks++) {
+    yield* pause(betweenLooksMs)
+    end = yield* findEnd(request, yield* readHeader(request, newest.found.name, newest.found.id, newest.found.firstOffset))
+  }
+  const marks = read.map(({ found: { header } }) => (header !== 'empty' && 'lowWaterMark' in header ? (header as SegmentHeader).lowWaterMark : 0))
+  const lowWaterMark = Math.max(end?.lowWaterMark ?? 0, ...marks.slice(-1), end === undefined ? Math.max(0, ...marks) : 0)
+  const traced = trace(request.directory, read, lowWaterMark)
+  faults.push(...traced.faults)
+  const decision = decideSegments(read.map(({ found }) => found), lowWaterMark)
+  if (decision.action === 'refuse' && traced.faults.length === 0) {
+    const path = join(request.directory, decision.name)
+    faults.push({ kind: 'stray', path, position: 0, bytes: 0, why: decision.why, meaning: 'The log does not open.' })
+  }
+  const logId = traced.segments.findLast(({ header, state }) => header !== undefined && state === 'live')?.header?.logId
+  return {
+    directory: request.directory,
+    format: 2,
+    names,
+    segments: traced.segments,
+    ...(logId === undefined ? {} : { logId }),
+    firstOffset: traced.firstOffset,
+    lowWaterMark,
+    ...(end === undefined ? {} : { end }),
+    faults,
+  }
+}
+
+/** A segment's header; undefined when a writer has removed the file since its name was read. */
+function* readOrGone(request: LookRequest, name: string, id: number, firstOffset: number, writing: boolean): Steps<ReadSegment | undefined> {
+  try {
+    return yield* readHeader(request, name, id, firstOffset)
+  } catch (error) {
+    if (!(error instanceof WalError)) throw error
+    if (systemCode(error.cause) === 'ENOENT') {
+      if (writing || !(yield* listDirectory(request.fileSystem, request.directory)).includes(name)) return undefined
+    }
+    return {
+      found: { name, id, firstOffset, header: { broken: reasonOf(error.cause ?? error) } },
+      fileBytes: 0,
+      result: { found: 'nothing', why: reasonOf(error.cause ?? error) },
+    }
+  }
+}
+
+function* findEnd(request: LookRequest, newest: ReadSegment): Steps<(OutlinedEnd & { readonly lowWaterMark: number }) | undefined> {
+  if (newest.result.found !== 'header') return undefined
+  const { header, frame } = newest.result
+  const file = yield* DurableFile.open(request.fileSystem, join(request.directory, newest.found.name), { access: 'read' })
+  let examined: NewestSegment
+  try {
+    examined = yield* examineNewest(new FileWindow(file, newest.fileBytes), header, { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc })
+  } finally {
+    yield* file.close()
+  }
+  const { end, failing, tailBytes } = examined
+  return {
+    position: end.position,
+    nextOffset: end.expected.nextOffset,
+    decision: decideEnd(failing, 'truncate'),
+    tailBytes,
+    expected: end.expected,
+    close: end.close,
+    lowWaterMark: end.lowWaterMark,
+  }
+}
+
+function pause(milliseconds: number): Steps<void> {
+  return step(
+    () => undefined,
+    () => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)),
+  )
+}
+
+interface Traced {
+  readonly segments: readonly OutlinedSegment[]
+  readonly firstOffset: number
+  readonly faults: readonly Fault[]
+}
+
+/**
+ * Row G, told and not refused: the segments are followed from the newest back. Where one is missing, or its header is broken, the walk
+ * goes on with the next older one of the log, so that what is left in front of it is looked at too.
+ */
+function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: number): Traced {
+  const faults: Fault[] = []
+  const logId = (read.findLast(({ result }) => result.found === 'header')?.found.header as SegmentHeader | undefined)?.logId
+  const live = new Map<ReadSegment, { gapBefore: boolean }>()
+  let segment = read.at(-1)
+  let firstLive = segment as ReadSegment
+  while (segment !== undefined) {
+    const { found, result } = segment
+    const index = read.indexOf(segment)
+    const older = read.slice(0, index).filter((other) => fits(other, logId) && other.found.firstOffset <= found.firstOffset && !live.has(other))
+    if (found.header === 'empty' && segment !== read.at(-1)) break
+    const place = { gapBefore: false }
+    live.set(segment, place)
+    firstLive = segment
+    if (result.found !== 'header') {
+      const kind = result.found === 'unsupported' ? 'unsupported' : 'header'
+      const why = found.header === 'empty' ? 'the file is empty, and it is the newest segment: no crash leaves that' : `its header can't be read: ${result.why}`
+      faults.unshift(faultOf(directory, found, kind, why, 'The log does not open, or can not be read from here on.'))
+      segment = older.at(-1)
+      continue
+    }
+    const { header } = result
+    if (header.segmentId !== found.id || header.firstOffset !== found.firstOffset) {
+      faults.unshift(faultOf(directory, found, 'header', `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`, 'The file was renamed, or is a copy of another one.'))
+    }
+    if (header.firstOffset <= lowWaterMark || (header.previousSegmentId === 0 && header.firstOffset === 1)) break
+    const previous = read.slice(0, index).findLast((other) => other.found.id === header.previousSegmentId && (other.result.found !== 'header' || fits(other, logId)))
+    if (previous === undefined) {
+      place.gapBefore = true
+      const why =
+        header.previousSegmentId === 0
+          ? `it names no segment in front of it, and entries from ${Math.max(1, lowWaterMark)} on are wanted`
+          : `segment ${header.previousSegmentId}, which stands in front of it, is missing`
+      const lastBefore = older.at(-1)
+      const unsure = lastBefore === undefined ? `Entries ${Math.max(1, lowWaterMark)} to ${header.firstOffset - 1} are missing.` : `Entries in front of ${header.firstOffset} are missing.`
+      faults.unshift({ ...faultOf(directory, found, 'missing', why, unsure), lastOffset: header.firstOffset - 1 })
+    }
+    segment = previous ?? older.at(-1)
+  }
+  const newest = read.at(-1) as ReadSegment
+  const segments = read.map((each): OutlinedSegment => {
+    const { found, result, fileBytes } = each
+    const place = live.get(each)
+    const isStray = place === undefined && found.header !== 'empty' && !fits(each, logId)
+    if (isStray) {
+      const why = result.found !== 'header' ? `nothing refers to it, and its header can't be read: ${result.why}` : 'it belongs to another log'
+      faults.push(faultOf(directory, found, 'stray', why, 'No entry of the log is in it, but the log does not open while it is there.'))
+    }
+    return {
+      name: found.name,
+      path: join(directory, found.name),
+      id: found.id,
+      firstOffset: found.firstOffset,
+      fileBytes,
+      state: place !== undefined ? 'live' : isStray ? 'stray' : 'dead',
+      ...(result.found === 'header'
+        ? { header: result.header, start: { nextOffset: result.header.firstOffset, salt: result.frame.salt, previous: result.frame.crc }, previous: result.frame.previous }
+        : { broken: result.why }),
+      ...(place?.gapBefore === true ? { gapBefore: true } : {}),
+    }
+  })
+  const first = firstLive === newest && newest.result.found !== 'header' ? newest.found.firstOffset : firstLive.found.firstOffset
+  return { segments, firstOffset: Math.max(lowWaterMark, first), faults }
+}
+
+function fits({ found, result }: ReadSegment, logId: string | undefined): boolean {
+  return found.header === 'empty' || (result.found === 'header' && result.header.logId === logId && result.header.segmentId === found.id) || (result.found !== 'header' && logId === undefined)
+}
+
+function faultOf(directory: string, found: FoundSegment, kind: Fault['kind'], why: string, meaning: string): Fault {
+  return { kind, path: join(directory, found.name), segmentId: found.id, position: 0, bytes: kind === 'header' ? segmentHeaderBytes : 0, firstOffset: found.firstOffset, why, meaning }
+}
+
+function* outlineFormat1(request: LookRequest, names: DirectoryNames, faults: Fault[], adapter: EntryAdapter): Steps<Outline | undefined> {
+  const found: Found[] = []
+  for (const { name, id } of names.segments) found.push(yield* look(request, name, id))
+  const newest = found.at(-1)
+  if (newest === undefined) return undefined
+  try {
+    assertInOrder(found)
+  } catch (error) {
+    faults.push(faultFrom(error, found))
+  }
+  let end: OutlinedEnd | undefined
+  if (adapter.unfitForFormat1 === undefined) {
+    const file = yield* DurableFile.open(request.fileSystem, newest.path, { access: 'read' })
+    try {
+      const { position, nextOffset, failing, tailBytes } = yield* examine(request, file, found, (type) => adapter.framing(type))
+      end = { position, nextOffset, decision: decideEndOfFormat1(failing, 'truncate'), tailBytes, ...(failing === undefined ? {} : { recordsBehind: failing.recordsBehind }) }
+    } catch (error) {
+      if (!(error instanceof WalError) || error.code === 'ERR_WAL_READ_FAILED') throw error
+      if (faults.length === 0) faults.push(faultFrom(error, found))
+    } finally {
+      yield* file.close()
+    }
+  }
+  const firsts = found.map((_, index) => found.slice(index).find(({ firstOffset }) => firstOffset !== undefined)?.firstOffset ?? end?.nextOffset ?? 1)
+  return {
+    directory: request.directory,
+    format: 1,
+    names,
+    segments: found.map(({ name, path, id, fileBytes }, index) => ({ name, path, id, fileBytes, firstOffset: firsts[index] as number, state: 'live' })),
+    firstOffset: firsts[0] as number,
+    lowWaterMark: 0,
+    ...(end === undefined ? {} : { end }),
+    faults,
+  }
+}
+
+function faultFrom(error: unknown, found: readonly Found[]): Fault {
+  if (!(error instanceof WalError)) throw error
+  const { path, segmentId, position, offset, bit } = error
+  const last = found.at(-1) as Found
+  return {
+    kind: error.code === 'ERR_WAL_SEGMENT_MISSING' ? 'missing' : 'header',
+    path: path ?? last.path,
+    ...(segmentId === undefined ? {} : { segmentId }),
+    position: position ?? 0,
+    bytes: 0,
+    ...(offset === undefined ? {} : { firstOffset: offset }),
+    why: error.message,
+    meaning: 'The log does not open.',
+    ...(bit === undefined || position === undefined ? {} : { bit: { position, bit } }),
+  }
+}
