@@ -14,7 +14,10 @@ const report: ['json', object][] = reportFile === undefined ? [] : [['json', { o
 export default defineConfig({
   resolve: {
     // Tests read the source. What is built is tested by the package tests and the examples, in processes of their own.
-    alias: [{ find: /^forelog$/, replacement: fileURLToPath(new URL('packages/forelog/src/index.ts', import.meta.url)) }],
+    alias: [
+      { find: /^forelog$/, replacement: fileURLToPath(new URL('packages/forelog/src/index.ts', import.meta.url)) },
+      { find: /^forelog\/testing$/, replacement: fileURLToPath(new URL('packages/forelog/src/testing/index.ts', import.meta.url)) },
+    ],
   },
   test: {
     testTimeout: 60_000,

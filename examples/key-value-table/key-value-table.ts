@@ -4,7 +4,7 @@
  */
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { defineEntries, json, type LogOf, utf8, WriteAheadLog } from 'forelog'
+import { defineEntries, json, type LogOf, type OpenOptions, utf8, WriteAheadLog } from 'forelog'
 
 const entries = defineEntries({
   put: { type: 1, codec: json<{ key: string; value: unknown }>() },
@@ -35,8 +35,8 @@ export class KeyValueTable implements AsyncDisposable {
   }
 
   // #region open
-  static async open(directory: string): Promise<KeyValueTable> {
-    const log = await WriteAheadLog.open(join(directory, 'log'), { entries })
+  static async open(directory: string, options: Pick<OpenOptions, 'fileSystem'> = {}): Promise<KeyValueTable> {
+    const log = await WriteAheadLog.open(join(directory, 'log'), { ...options, entries })
     const snapshotPath = join(directory, 'snapshot.json')
     const table = new KeyValueTable(log, snapshotPath, await readSnapshot(snapshotPath))
     // What the snapshot holds is not applied again, whether or not the log still has it.

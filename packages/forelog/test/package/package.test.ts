@@ -23,6 +23,8 @@ const publicNames = [
   'verify',
 ]
 
+const testingNames = ['Random', 'SimulatedCrash', 'SimulatedDisk', 'callKinds', 'crashModes', 'deriveSeed', 'exploreCrashes', 'randomSeed']
+
 let packed: Packed
 beforeAll(() => {
   packed = pack()
@@ -149,6 +151,19 @@ describe('loading it', () => {
     }
   })
 
+  it.each([
+    ['import', 'testing.mjs', `console.log(JSON.stringify(Object.keys(await import('forelog/testing')).sort()))`],
+    ['require', 'testing.cjs', `console.log(JSON.stringify(Object.keys(require('forelog/testing')).filter((name) => name !== '__esModule').sort()))`],
+  ])('has the tools for crash tests as forelog/testing, by %s', (_how, file, program) => {
+    expect(JSON.parse(run(packed.project, file, program))).toEqual(testingNames)
+  })
+
+  it('has nothing of forelog/testing in what an application loads', () => {
+    for (const file of packed.files.filter((file) => /^dist\/(?!testing\/).*\.js$/.test(file))) {
+      expect(readFileSync(join(packed.folder, file), 'utf8'), file).not.toMatch(/from '.*testing\//)
+    }
+  })
+
   it('waits for nothing: no file has a top-level await', () => {
     for (const file of packed.files.filter((file) => file.endsWith('.js'))) {
       const source = ts.createSourceFile(file, readFileSync(join(packed.folder, file), 'utf8'), ts.ScriptTarget.Latest, true)
@@ -222,6 +237,48 @@ describe('its types', () => {
         strict: true,
         exactOptionalPropertyTypes: true,
         noUncheckedIndexedAccess: true,
+        skipLibCheck: false,
+        noEmit: true,
+      }),
+    ).toEqual([])
+  })
+
+  it.each([
+    ['an ES module', 'crashes.mts', `import { WriteAheadLog } from 'forelog'\nimport { exploreCrashes, SimulatedDisk, type CrashReport } from 'forelog/testing'`],
+    [
+      'CommonJS',
+      'crashes.cts',
+      `import forelog = require('forelog')\nimport testing = require('forelog/testing')\nconst { WriteAheadLog } = forelog\nconst { exploreCrashes, SimulatedDisk } = testing\ntype CrashReport = testing.CrashReport`,
+    ],
+  ])('of forelog/testing compile in %s, too', (_kind, file, head) => {
+    const path = join(packed.project, file)
+    writeFileSync(
+      path,
+      `${head}
+      export const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] })
+      export function test(): Promise<CrashReport> {
+        return exploreCrashes<number>({
+          async workload({ fileSystem, directory, acknowledge }) {
+            const log = await WriteAheadLog.open(directory, { fileSystem })
+            acknowledge(await log.append(Uint8Array.of(1)))
+            // @ts-expect-error: not what is acknowledged
+            acknowledge('one')
+          },
+          check({ acknowledged, crash }) {
+            const last: number | undefined = acknowledged.at(-1)
+            if (last === 0) throw new Error(crash.replay)
+          },
+        })
+      }`,
+    )
+    expect(
+      compile(path, {
+        module: ts.ModuleKind.NodeNext,
+        moduleResolution: ts.ModuleResolutionKind.NodeNext,
+        target: ts.ScriptTarget.ES2022,
+        types: ['node'],
+        strict: true,
+        exactOptionalPropertyTypes: true,
         skipLibCheck: false,
         noEmit: true,
       }),
