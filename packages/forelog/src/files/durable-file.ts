@@ -1,7 +1,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { isNoSpace, reasonOf, systemCode, WalError, type WalErrorCode } from '../errors.js'
 import type { FileSystem, OpenFile, OpenFileOptions } from './file-system.js'
-import { step, type Steps } from '../steps.js'
+import { runPooled, step, type Steps } from '../steps.js'
 
 /**
  * What the log does with files, on any {@link FileSystem}: whole reads and writes out of short ones, files that appear
@@ -18,6 +18,8 @@ export class DurableFile {
   readonly path: string
   readonly #file: OpenFile
   readonly #writeThrough: boolean
+  /** Reads that nobody waits for. */
+  readonly #reads = new Set<Promise<unknown>>()
   #closed = false
 
   /** Takes over `file`, which is closed through this from now on. `writeThrough`: whether it was opened so. */
@@ -68,6 +70,21 @@ export class DurableFile {
       filled += bytes
     }
     return filled
+  }
+
+  /**
+   * Begins to read in the thread pool, as `read` does, for whoever will come for it. `target` is not to be touched until it
+   * settles, and the file is closed behind it, not under it.
+   */
+  beginRead(target: Uint8Array, position: number): Promise<number> {
+    const read = runPooled(this.read(target, position))
+    const settled = read
+      .catch(() => undefined)
+      .then(() => {
+        this.#reads.delete(settled)
+      })
+    this.#reads.add(settled)
+    return read
   }
 
   /**
@@ -161,10 +178,13 @@ export class DurableFile {
   *close(): Steps<void> {
     if (this.#closed) return
     this.#closed = true
+    // A descriptor that is closed may be given to another file, while a read waits in the pool to use it.
+    const closeBehindReads = (): Promise<void> => Promise.all(this.#reads).then(() => this.#file.close())
+    const reading = this.#reads.size > 0
     try {
       yield* step(
-        () => this.#file.closeSync(),
-        () => this.#file.close(),
+        () => (reading ? void closeBehindReads().catch(() => {}) : this.#file.closeSync()),
+        () => (reading ? closeBehindReads() : this.#file.close()),
       )
     } catch (error) {
       throw failure('ERR_WAL_WRITE_FAILED', `Can't close ${this.path}`, this.path, error)

@@ -45,8 +45,8 @@ export interface GroupFailure {
 }
 
 /**
- * Reads the group at `at`. `available` bytes are in `bytes` from there on, `left` the file has. Without `verifyBody` a
- * commit's records are passed over unread.
+ * Reads the group at `at`. `available` bytes are in `bytes` from there on, `left` the file has. Without `verifyBody`, or where
+ * that says no of a commit, its records are passed over unread.
  */
 export function readGroup(
   bytes: Uint8Array,
@@ -54,7 +54,7 @@ export function readGroup(
   available: number,
   left: number,
   expected: ChainPosition,
-  verifyBody: boolean,
+  verifyBody: boolean | ((group: Group) => boolean),
 ): GroupResult {
   const framed = readControlFrame(bytes, at, available, left)
   if (framed.found !== 'frame') return framed
@@ -82,7 +82,7 @@ export function readGroup(
   }
   if (!isCommit) return { found: 'group', group }
   if (group.bytes > left) return { found: 'nothing', why: 'a group runs beyond the end of the file', commit: group }
-  if (!verifyBody) return { found: 'group', group }
+  if (typeof verifyBody === 'boolean' ? !verifyBody : !verifyBody(group)) return { found: 'group', group }
   if (group.bytes > available) return { found: 'more', bytes: group.bytes }
   const why = bodyFault(bytes, at + frame.bytes, content.firstOffset, content.lengths, content.headersCrc)
   return why === undefined ? { found: 'group', group } : { found: 'nothing', why, commit: group }

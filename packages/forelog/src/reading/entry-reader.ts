@@ -53,6 +53,8 @@ export class EntryReader<E> {
   #run: RecordRun | undefined
   #handedOut = 0
   #runAt = 0
+  /** What is wrong with the next entry, while those in front of it are handed out. */
+  #failure: { readonly error: unknown } | undefined
 
   constructor(log: ReadableLog, range: ReadRange) {
     this.#log = log
@@ -66,8 +68,24 @@ export class EntryReader<E> {
     this.#log.assertReadable()
     if (this.#next > this.#range.to) return undefined
     this.assertKept(this.#next)
-    const run = this.#run ?? (yield* this.#nextRun())
-    return this.#decode(run)
+    if (this.#failure !== undefined) throw this.#failure.error
+    const batch: StoredEntry<E>[] = []
+    // All of a batch comes from memory as it is now: to load more would take away what its views look at.
+    for (let run: RecordRun | undefined = this.#run ?? (yield* this.#nextRun()); run !== undefined; run = this.#nextRunLoaded(batch.length)) this.#decode(run, batch)
+    return batch
+  }
+
+  #nextRunLoaded(taken: number): RecordRun | undefined {
+    if (taken >= entriesPerBatch || this.#failure !== undefined || this.#next > Math.min(this.#range.to, this.#last)) return undefined
+    const run = this.#cursor?.nextLoaded()
+    if (run !== undefined) this.#begin(run)
+    return run
+  }
+
+  #begin(run: RecordRun): void {
+    this.#run = run
+    this.#runAt = run.at
+    this.#handedOut = 0
   }
 
   /** Throws where an entry of the range was taken away since reading began, also when something else has its offset by now. */
@@ -120,9 +138,7 @@ export class EntryReader<E> {
       if (run === undefined) {
         yield* this.#enterNextSegment(segment, cursor.end)
       } else if (run.firstOffset + run.lengths.length > this.#next && run.firstOffset <= this.#last) {
-        this.#run = run
-        this.#runAt = run.at
-        this.#handedOut = 0
+        this.#begin(run)
         return run
       }
     }
@@ -150,54 +166,46 @@ export class EntryReader<E> {
     yield* segments.release(segment)
   }
 
-  #decode(run: RecordRun): StoredEntry<E>[] {
+  #decode(run: RecordRun, batch: StoredEntry<E>[]): void {
     const { adapter } = this.#log
     const { copy } = this.#range
+    const { bytes, lengths, firstOffset } = run
     const to = Math.min(this.#range.to, this.#last)
-    const batch: StoredEntry<E>[] = []
+    // Entries of the run in front of the next one, behind the last wanted one, and behind what a batch takes.
+    const wantedFrom = this.#next - firstOffset
+    const end = Math.min(lengths.length, to - firstOffset + 1, Math.max(this.#handedOut, wantedFrom) + entriesPerBatch - batch.length)
     let at = this.#runAt
     let index = this.#handedOut
-    for (; index < run.lengths.length && batch.length < entriesPerBatch; index++) {
-      const offset = run.firstOffset + index
-      if (offset > to) break
-      const payload = at + recordHeaderBytes
-      const end = payload + (run.lengths[index] as number)
-      if (offset >= this.#next) {
-        batch.push({ offset, entry: decodeAt(adapter, run.bytes, at, payload, end, copy, offset, this.#segment as Segment) as E })
+    try {
+      for (; index < end; index++) {
+        const payload = at + recordHeaderBytes
+        const behind = payload + (lengths[index] as number)
+        if (index >= wantedFrom) batch.push({ offset: firstOffset + index, entry: adapter.decode(bytes[at + 4] as number, bytes.subarray(payload, behind), copy) as E })
+        at = behind
       }
-      at = end
+    } catch (error) {
+      const placed = withPlace(error, firstOffset + index, bytes[at + 4] as number, this.#segment as Segment)
+      if (batch.length === 0) throw placed
+      this.#failure = { error: placed }
     }
-    this.#next = run.firstOffset + index
+    this.#next = firstOffset + index
     this.#runAt = at
     this.#handedOut = index
     // What a cut left dead in the group is passed over.
-    this.#run = index < run.lengths.length && this.#next <= to ? run : undefined
-    return batch
+    this.#run = index < lengths.length && this.#next <= to ? run : undefined
   }
 }
 
-function decodeAt(
-  adapter: EntryAdapter,
-  bytes: Uint8Array,
-  at: number,
-  payload: number,
-  end: number,
-  copy: boolean,
-  offset: number,
-  segment: Segment,
-): unknown {
-  try {
-    return adapter.decode(bytes[at + 4] as number, bytes.subarray(payload, end), copy)
-  } catch (error) {
-    if (!(error instanceof WalError)) throw error
-    throw new WalError(error.code, `entry ${offset} in ${segment.path}: ${error.message}`, {
-      path: segment.path,
-      segmentId: segment.id,
-      offset,
-      type: bytes[at + 4] as number,
-      cause: error.cause ?? error,
-    })
-  }
+/** An error of decoding, with the entry and its file in it. */
+function withPlace(error: unknown, offset: number, type: number, segment: Segment): unknown {
+  if (!(error instanceof WalError)) return error
+  return new WalError(error.code, `entry ${offset} in ${segment.path}: ${error.message}`, {
+    path: segment.path,
+    segmentId: segment.id,
+    offset,
+    type,
+    cause: error.cause ?? error,
+  })
 }
 
 export function outOfRange(log: { readonly firstOffset: number; readonly lastOffset: number }, offset: number, why?: string): WalError {

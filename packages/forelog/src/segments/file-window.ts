@@ -1,21 +1,45 @@
 /**
  * A piece of a file in memory that moves along with whoever reads: what was read once is not read again, and the memory
- * is that of the largest piece asked for.
+ * is that of the largest pieces asked for.
+ *
+ * Where a file is read in one direction, in the thread pool, the piece behind the loaded one is read while that is worked on:
+ *
+ *                 ┌────────────┬──────────────┐
+ *     buffer      │            │ loaded       │               worked on
+ *                 └────────────┴──────────────┘
+ *                              ┌────────────┬──────────────┐
+ *     buffer ahead             │ room       │ being read   │  what is left of the loaded piece is moved into the room
+ *                              └────────────┴──────────────┘
  */
 import type { DurableFile } from '../files/durable-file.js'
-import type { Steps } from '../steps.js'
+import { step, type Steps } from '../steps.js'
 
 export const defaultChunkBytes: number = 256 * 1024
+/** Where groups are larger than a chunk, chunks grow up to this. What is larger still is not read ahead. */
+const largestChunkBytes = 4 * 1024 * 1024
+
+interface Ahead {
+  readonly position: number
+  readonly buffer: Uint8Array
+  /** Where in the buffer it is read to. */
+  readonly at: number
+  readonly read: Promise<number>
+}
 
 export class FileWindow {
   /** The same file may be opened anew between two loads. */
   file: DurableFile
   /** The file counts as ending here: what a writer adds behind is not looked at. */
   readonly fileBytes: number
-  readonly #chunkBytes: number
+  #chunkBytes: number
   #buffer: Uint8Array
+  /** Where in the buffer the loaded piece begins. */
+  #at = 0
   #start = 0
   #bytes = 0
+  /** The buffer that was worked on before, for the next piece ahead. */
+  #spare: Uint8Array | undefined
+  #ahead: Ahead | undefined
 
   constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes) {
     this.file = file
@@ -24,14 +48,14 @@ export class FileWindow {
     this.#buffer = new Uint8Array(0)
   }
 
-  /** Holds the loaded bytes; a later `load` uses it again. */
+  /** Holds the loaded bytes. It is another one, or has other bytes, after a later `load`. */
   get bytes(): Uint8Array {
     return this.#buffer
   }
 
   /** Index in `bytes` of a position of the file that is loaded. */
   indexOf(position: number): number {
-    return position - this.#start
+    return position - this.#start + this.#at
   }
 
   /** How many bytes from a position on are loaded. */
@@ -48,12 +72,29 @@ export class FileWindow {
   *load(position: number, bytes: number): Steps<number> {
     const wanted = Math.min(bytes, this.left(position))
     if (this.available(position) >= wanted) return this.available(position)
+    if (wanted > this.#chunkBytes) this.#chunkBytes = Math.max(this.#chunkBytes, Math.min(largestChunkBytes, 2 ** Math.ceil(Math.log2(wanted))))
+    const goesOn = this.#bytes > 0 && position >= this.#start && position <= this.#start + this.#bytes
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    if (ahead !== undefined && goesOn && this.available(position) <= ahead.at) yield* this.#moveTo(ahead, position)
+    if (this.available(position) < wanted) yield* this.#read(position, wanted)
+    if (goesOn && wanted <= this.#chunkBytes) {
+      yield* step(
+        () => undefined,
+        async () => this.#readAhead(),
+      )
+    }
+    return this.available(position)
+  }
+
+  *#read(position: number, wanted: number): Steps<void> {
     const kept = this.available(position)
-    const target = this.#roomFor(Math.min(Math.max(wanted, this.#chunkBytes), this.left(position)), position, kept)
+    const bytes = Math.min(Math.max(wanted, this.#chunkBytes), this.left(position))
+    const target = this.#roomFor(bytes, position, kept)
     this.#start = position
+    this.#at = 0
     this.#bytes = kept
     this.#bytes += yield* this.file.read(target.subarray(kept, Math.min(target.length, this.left(position))), position + kept)
-    return this.#bytes
   }
 
   /** A buffer of at least `bytes`, with what is loaded from `position` on moved to its beginning. */
@@ -67,5 +108,36 @@ export class FileWindow {
     larger.set(this.#buffer.subarray(from, from + kept))
     this.#buffer = larger
     return larger
+  }
+
+  /** Begins to read the piece behind the loaded one, where the file has one. */
+  #readAhead(): void {
+    const position = this.#start + this.#bytes
+    const bytes = Math.min(this.#chunkBytes, this.left(position))
+    if (bytes === 0) return
+    const at = this.#chunkBytes
+    const buffer = this.#spare !== undefined && this.#spare.length >= at + bytes ? this.#spare : new Uint8Array(at + bytes)
+    this.#spare = undefined
+    const read = this.file.beginRead(buffer.subarray(at, at + bytes), position)
+    // What goes wrong is told to whoever comes for it, and to nobody where nobody comes.
+    read.catch(() => {})
+    this.#ahead = { position, buffer, at, read }
+  }
+
+  /** Takes over the piece that was read ahead, with what is loaded from `position` on in front of it. */
+  *#moveTo(ahead: Ahead, position: number): Steps<void> {
+    const bytes = yield* step<number | undefined>(
+      () => undefined,
+      () => ahead.read,
+    )
+    if (bytes === undefined) return
+    const kept = this.available(position)
+    const from = this.indexOf(position)
+    ahead.buffer.set(this.#buffer.subarray(from, from + kept), ahead.at - kept)
+    this.#spare = this.#buffer
+    this.#buffer = ahead.buffer
+    this.#at = ahead.at - kept
+    this.#start = position
+    this.#bytes = kept + bytes
   }
 }

@@ -34,25 +34,23 @@ export class GroupWalker {
 
   /** The next group, which is stepped over when it is whole. Without `verifyBody` its records are not looked at. */
   *next(verifyBody: boolean | ((group: Group) => boolean)): Steps<WalkResult> {
+    for (;;) {
+      const result = this.step(verifyBody)
+      if (result.found !== 'more') return result
+      if ((yield* this.window.load(this.#position, result.bytes)) < result.bytes) return { found: 'nothing', why: 'the file became shorter while it was read' }
+    }
+  }
+
+  /** The same, of what is loaded; `more`: so many bytes from `position` on must be. */
+  step(verifyBody: boolean | ((group: Group) => boolean)): WalkResult | { readonly found: 'more'; readonly bytes: number } {
     const { window } = this
     const position = this.#position
     const left = window.left(position)
     if (left === 0) return { found: 'end' }
-    let verify = verifyBody === true
-    for (;;) {
-      const result = readGroup(window.bytes, window.indexOf(position), window.available(position), left, this.#expected, verify)
-      if (result.found === 'more') {
-        if ((yield* window.load(position, result.bytes)) < result.bytes) return { found: 'nothing', why: 'the file became shorter while it was read' }
-        continue
-      }
-      if (result.found !== 'group') return result
-      if (!verify && typeof verifyBody === 'function' && result.group.content.kind === 'commit' && verifyBody(result.group)) {
-        verify = true
-        continue
-      }
-      this.#position = position + result.group.bytes
-      this.#expected = result.group.next
-      return { found: 'group', group: result.group, position }
-    }
+    const result = readGroup(window.bytes, window.indexOf(position), window.available(position), left, this.#expected, verifyBody)
+    if (result.found !== 'group') return result
+    this.#position = position + result.group.bytes
+    this.#expected = result.group.next
+    return { found: 'group', group: result.group, position }
   }
 }

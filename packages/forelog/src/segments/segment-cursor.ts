@@ -11,7 +11,7 @@ import type { FramingOf } from '../format/framed-record.js'
 import type { ChainPosition, Group } from '../format/group.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
 import { FileWindow } from './file-window.js'
-import { GroupWalker } from './group-walker.js'
+import { GroupWalker, type WalkResult } from './group-walker.js'
 import { type RecordResult, RecordWalker } from './record-walker.js'
 import type { Segment } from './segment-set.js'
 
@@ -27,6 +27,8 @@ export interface SegmentEnd {
 export interface SegmentCursor {
   /** The next run of entries; undefined behind the last one. */
   next(): Steps<RecordRun | undefined>
+  /** The next run, where all of it is in memory already, so that the runs before it stay valid; else undefined: ask `next`. */
+  nextLoaded(): RecordRun | undefined
   /** The file to read from, which may be opened anew between two runs. */
   use(file: DurableFile): void
   /** Known once `next` gave undefined. */
@@ -43,6 +45,8 @@ export interface CursorRequest {
   readonly newest: boolean
   /** Where the segment before ended, if that was read. */
   readonly before: SegmentEnd | undefined
+  /** Bytes of a read. */
+  readonly chunkBytes?: number
 }
 
 /** Reads a segment of format 2. */
@@ -55,7 +59,7 @@ export class GroupCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes)
   }
 
   use(file: DurableFile): void {
@@ -68,30 +72,60 @@ export class GroupCursor implements SegmentCursor {
   }
 
   *next(): Steps<RecordRun | undefined> {
-    const { segment, from, last, newest } = this.#request
     this.#walker ??= yield* this.#begin()
-    const walker = this.#walker
     for (;;) {
-      const { nextOffset, salt, previous } = walker.expected
-      if (nextOffset <= last) segment.index.note({ offset: nextOffset, position: walker.position, salt, previous })
-      const isWanted = (group: Group): boolean => group.next.nextOffset > from && nextOffset <= last
-      const result = yield* walker.next(isWanted)
-      if (result.found === 'group') {
-        const { content, frame } = result.group
-        this.#endsWithClose = content.kind === 'close'
-        if (content.kind !== 'commit' || !isWanted(result.group)) continue
-        const position = result.position + frame.bytes
-        return { bytes: this.#window.bytes, at: this.#window.indexOf(position), firstOffset: content.firstOffset, lengths: content.lengths, position }
+      const result = this.#step(this.#walker)
+      if (result.found === 'run') return result.run
+      if (result.found === 'more') {
+        yield* this.#load(result.bytes)
+        continue
       }
-      if (result.found === 'end' && (newest || this.#endsWithClose)) return undefined
-      // What was filled ahead behind a close record was cut off, or that was lost: it is no damage.
-      if (this.#endsWithClose && (yield* onlyZerosFrom(this.#window, walker.position))) return undefined
-      const why = result.found === 'end' ? 'it ends without a close record' : result.why
-      const fault = damage(segment, walker.position, walker.expected.nextOffset, why)
-      if (newest || nextOffset <= last) throw fault
-      this.#fault = fault
-      return undefined
+      return yield* this.#endAt(result)
     }
+  }
+
+  nextLoaded(): RecordRun | undefined {
+    const result = this.#walker === undefined ? undefined : this.#step(this.#walker)
+    return result?.found === 'run' ? result.run : undefined
+  }
+
+  /** The next run of what is loaded, the groups without a wanted entry passed over. */
+  #step(walker: GroupWalker): { readonly found: 'run'; readonly run: RecordRun } | { readonly found: 'more'; readonly bytes: number } | Exclude<WalkResult, { found: 'group' }> {
+    const { segment, from, last } = this.#request
+    const { index } = segment
+    for (;;) {
+      const { nextOffset } = walker.expected
+      if (nextOffset <= last && index.wants(walker.position)) index.note({ ...walker.expected, offset: nextOffset, position: walker.position })
+      const isWanted = (group: Group): boolean => group.next.nextOffset > from && nextOffset <= last
+      const result = walker.step(isWanted)
+      if (result.found !== 'group') return result
+      const { content, frame } = result.group
+      this.#endsWithClose = content.kind === 'close'
+      if (content.kind !== 'commit' || !isWanted(result.group)) continue
+      const position = result.position + frame.bytes
+      const run = { bytes: this.#window.bytes, at: this.#window.indexOf(position), firstOffset: content.firstOffset, lengths: content.lengths, position }
+      return { found: 'run', run }
+    }
+  }
+
+  *#load(bytes: number): Steps<void> {
+    const walker = this.#walker as GroupWalker
+    if ((yield* this.#window.load(walker.position, bytes)) >= bytes) return
+    throw damage(this.#request.segment, walker.position, walker.expected.nextOffset, 'the file became shorter while it was read')
+  }
+
+  /** Whether the segment may end where the walk ends. */
+  *#endAt(result: Exclude<WalkResult, { found: 'group' }>): Steps<undefined> {
+    const { segment, last, newest } = this.#request
+    const walker = this.#walker as GroupWalker
+    if (result.found === 'end' && (newest || this.#endsWithClose)) return undefined
+    // What was filled ahead behind a close record was cut off, or that was lost: it is no damage.
+    if (this.#endsWithClose && (yield* onlyZerosFrom(this.#window, walker.position))) return undefined
+    const why = result.found === 'end' ? 'it ends without a close record' : result.why
+    const fault = damage(segment, walker.position, walker.expected.nextOffset, why)
+    if (newest || walker.expected.nextOffset <= last) throw fault
+    this.#fault = fault
+    return undefined
   }
 
   /** A walker at the best place from which `from` is still ahead. */
@@ -134,7 +168,7 @@ export class RecordCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile, framingOf: FramingOf) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes)
     const { segment, before } = request
     const place = before === undefined ? segment.index.placeFor(request.from) : undefined
     this.#walker = new RecordWalker(this.#window, place?.position ?? 0, place?.offset ?? segment.firstOffset, framingOf)
@@ -148,6 +182,10 @@ export class RecordCursor implements SegmentCursor {
     return { nextOffset: this.#walker.nextOffset as number, previous: 0 }
   }
 
+  nextLoaded(): undefined {
+    return undefined
+  }
+
   *next(): Steps<RecordRun | undefined> {
     const { segment, before, from } = this.#request
     if (before !== undefined && this.#walker.position === 0 && segment.firstOffset !== before.nextOffset) {
@@ -159,7 +197,7 @@ export class RecordCursor implements SegmentCursor {
     const run = { firstOffset: walker.nextOffset as number, position: walker.position, lengths: [] as number[] }
     for (;;) {
       if (run.lengths.length === 0) {
-        segment.index.note({ offset: walker.nextOffset as number, position: walker.position, salt: '', previous: 0 })
+        if (segment.index.wants(walker.position)) segment.index.note({ offset: walker.nextOffset as number, position: walker.position, salt: '', previous: 0 })
         run.firstOffset = walker.nextOffset as number
         run.position = walker.position
       }
