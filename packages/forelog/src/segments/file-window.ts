@@ -89,7 +89,7 @@ export class FileWindow {
 
   *#read(position: number, wanted: number): Steps<void> {
     const kept = this.available(position)
-    const bytes = Math.min(Math.max(wanted, this.#chunkBytes), this.left(position))
+    const bytes = Math.min(Math.max(wanted, kept + this.#chunkBytes), this.left(position))
     const target = this.#roomFor(bytes, position, kept)
     this.#start = position
     this.#at = 0

@@ -1,5 +1,5 @@
 import { join, parse, resolve } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { WalError } from '../../src/errors.js'
 import {
   createDurably,
@@ -296,5 +296,37 @@ describe.each(ways)('a durable file, $way', ({ run }) => {
       expect((await failing(steps)).message).toMatch(/open the log again|Free space/)
     }
     expect(systemError('EIO').message).toContain('EIO')
+  })
+})
+
+describe('a read that nobody waits for', () => {
+  async function opened(content: string): Promise<{ system: FakeFileSystem; file: DurableFile }> {
+    const system = new FakeFileSystem()
+    system.files.set(path, bytes(content))
+    return { system, file: await runPooled(DurableFile.open(system, path, { access: 'read' })) }
+  }
+
+  it.each(ways)('is whole before the file is closed, $way', async ({ run }) => {
+    const { system, file } = await opened('abcdefgh')
+    system.mostBytes = 3
+    const target = new Uint8Array(8)
+    const read = file.beginRead(target, 0)
+    const closed = run(file.close())
+    expect(await read).toBe(8)
+    await closed
+    // A blocking close can't wait: the read closes the file when it ends.
+    await vi.waitUntil(() => system.openFiles === 0)
+    expect(new TextDecoder().decode(target)).toBe('abcdefgh')
+    expect(system.calls.slice(1, 4)).toEqual(['read a', 'read a', 'read a'])
+    expect(system.calls.at(-1)).toBe('close a')
+  })
+
+  it('that fails is told to whoever comes for it, and the file is closed all the same', async () => {
+    const { system, file } = await opened('abc')
+    system.fail('read', 'EIO')
+    const read = file.beginRead(new Uint8Array(3), 0)
+    await runPooled(file.close())
+    await expect(read).rejects.toMatchObject({ code: 'ERR_WAL_READ_FAILED' })
+    expect(system.openFiles).toBe(0)
   })
 })
