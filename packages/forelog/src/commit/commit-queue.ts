@@ -514,6 +514,11 @@ export class CommitQueue<G extends CommitGroup> {
 
   /** Nothing is to do: if that stays so, readers are told what is durable. One timer serves any number of spells. */
   #rest(): void {
+    // Synced by somebody else meanwhile: the process need not live on for the interval's end.
+    if (this.#intervalTimer !== undefined && !this.#target.hasUnsynced) {
+      clearTimeout(this.#intervalTimer)
+      this.#intervalTimer = undefined
+    }
     if (this.#idleTimer !== undefined || this.#failure !== undefined || !this.#target.hasUnvouched) return
     this.#idleTimer = setTimeout(() => {
       this.#idleTimer = undefined
