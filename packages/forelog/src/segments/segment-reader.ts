@@ -11,6 +11,7 @@ import { WalError } from '../errors.js'
 import { DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
+import { checkNames } from '../options.js'
 import { crc32 } from '../format/checksum.js'
 import { type Commit, readSegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import { frameRecord } from '../format/framed-record.js'
@@ -75,6 +76,7 @@ export class SegmentReader<out E = unknown> implements AsyncDisposable, AsyncIte
    * the file is of format 1 and `entries` can't frame its records.
    */
   static async open<S extends EntrySource = RawSource>(path: string, options: SegmentReaderOptions<S> = {}): Promise<SegmentReader<EntryOf<S>>> {
+    checkNames('SegmentReader.open', options, { entries: true, fileSystem: true })
     const adapter = adapterFor(options.entries)
     const file = await runPooled(DurableFile.open(options.fileSystem ?? nodeFileSystem, resolve(path), { access: 'read' }))
     try {
