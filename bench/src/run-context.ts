@@ -20,6 +20,8 @@ export interface RunContext {
   readonly slowSyncs: SlowSyncs | undefined
   readonly strace: boolean
   wants(line: number): boolean
+  /** Whether one round has to do from now on. */
+  isLate(): boolean
   report(measure: Measure): void
   chart(chart: Chart): void
   skip(what: string): void
@@ -30,7 +32,7 @@ export interface RunContext {
 export const ours = 'forelog'
 
 /** Every one once in each round, so that what the machine does besides hits all of them; who begins changes from round to round. */
-export async function inTurn<T>(rounds: number, runs: Readonly<Record<string, () => Promise<T>>>): Promise<Record<string, T[]>> {
+export async function inTurn<T>(context: RunContext, rounds: number, runs: Readonly<Record<string, () => Promise<T>>>): Promise<Record<string, T[]>> {
   const names = Object.keys(runs)
   const results: Record<string, T[]> = Object.fromEntries(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
@@ -38,6 +40,7 @@ export async function inTurn<T>(rounds: number, runs: Readonly<Record<string, ()
       const name = names[(round + turn) % names.length] as string
       results[name]?.push(await (runs[name] as () => Promise<T>)())
     }
+    if (context.isLate()) break
   }
   return results
 }

@@ -79,7 +79,7 @@ async function unsynced(context: RunContext): Promise<void> {
 async function sideBySide(context: RunContext, shape: Shape, others: Record<string, () => Promise<AppendResult>> = {}): Promise<{ rates: Record<string, number[]>; cpuUs: Record<string, number[]> }> {
   context.progress(`appending: ${nameOf(shape.writers)}, batches of ${shape.batch}`)
   const runs = Object.fromEntries(context.contenders.map(({ name }) => [name, () => appendOnce(context, name, shape)]))
-  const results = await inTurn(context.rounds, { ...others, ...runs })
+  const results = await inTurn(context, context.rounds, { ...others, ...runs })
   const own = Object.fromEntries(Object.entries(results).filter(([name]) => name in runs))
   return {
     rates: mapSamples(results, ({ entries, ms }) => entries / (ms / 1000)),
@@ -130,6 +130,7 @@ async function latencies(context: RunContext): Promise<void> {
     context.progress(`latencies: ${nameOf(writers)}`)
     const shape = { durable: true, writers, batch: 1, payloadBytes }
     const results = await inTurn(
+      context,
       context.mode === 'quick' ? 1 : context.rounds,
       Object.fromEntries(context.contenders.map(({ name }) => [name, async () => (await appendOnce(context, name, shape, { latencies: true })).latencyMs as Percentiles])),
     )

@@ -72,7 +72,7 @@ async function manySegments(context: RunContext): Promise<void> {
       await runTask({ task: 'fill', contender: ours, directory: `${directory}/${count}`, entries: count * 4, payloadBytes: 1024, batch: 4, segmentBytes: count === 1 ? 64 * mebibyte : 4096, end: 'closed' })
     }
     context.progress('appending to logs of many segments')
-    const costs = await inTurn(context.rounds, Object.fromEntries(counts.map((count) => [String(count), () => costOf(context, ours, `${directory}/${count}`)])))
+    const costs = await inTurn(context, context.rounds, Object.fromEntries(counts.map((count) => [String(count), () => costOf(context, ours, `${directory}/${count}`)])))
     const [few, many] = [costs['1'] ?? [], costs[String(counts.at(-1))] ?? []]
     const samples = Object.fromEntries(counts.map((count) => [`${count} segments`, (costs[String(count)] ?? []).map(({ cpuUs }) => cpuUs)]))
     const ratio = (value: (cost: Cost) => number): number => medianRatio(many.map(value), few.map(value))
@@ -107,7 +107,7 @@ async function againstSize(context: RunContext): Promise<void> {
       }
     }
     context.progress('cost against size')
-    for (const [key, samples] of Object.entries(await inTurn(Math.min(3, context.rounds), runs))) {
+    for (const [key, samples] of Object.entries(await inTurn(context, Math.min(3, context.rounds), runs))) {
       const [name, size] = key.split(' ') as [string, string]
       ;(costs[name] ??= []).push([Number(size) * 1e6, samples])
     }

@@ -31,7 +31,7 @@ async function slowDisks(context: RunContext): Promise<void> {
       const runs = Object.fromEntries(
         compared.map(({ name }) => [name, () => inScratch(context, (directory) => runTask({ ...shape, contender: name, directory }, slowSyncs.by(disk)))]),
       )
-      const results = await inTurn(rounds, runs)
+      const results = await inTurn(context, rounds, runs)
       const delays = mapSamples(results, ({ loopDelayMs }) => loopDelayMs?.p99 ?? Number.NaN)
       const who = writers === 1 ? 'one writer' : `${writers} writers`
       context.report({

@@ -30,7 +30,7 @@ async function clean(context: RunContext): Promise<void> {
       }
     }
     context.progress('opening after a clean close')
-    const samples = await inTurn(Math.max(context.rounds, 5), runs)
+    const samples = await inTurn(context, Math.max(context.rounds, 5), runs)
     const columns = Object.values(samples)
     const [smallest, largest] = [columns[0] ?? [], columns.at(-1) ?? []]
     const goals = [
@@ -50,7 +50,7 @@ async function unclean(context: RunContext): Promise<void> {
   await inScratch(context, async (directory) => {
     const killed = `${directory}/killed`
     await runTaskThatIsKilled({ task: 'fill', contender: ours, directory: killed, entries, payloadBytes, batch: 1000, end: 'killed' })
-    const results = await inTurn(context.rounds, {
+    const results = await inTurn(context, context.rounds, {
       [ours]: async () => {
         // Opening mends it, so each round opens a copy.
         const copy = `${directory}/copy`

@@ -39,7 +39,7 @@ async function rawReplay(context: RunContext): Promise<void> {
           return result.entries / (result.ms / 1000)
         }
       }
-      return inTurn(context.rounds, runs)
+      return inTurn(context, context.rounds, runs)
     })
     points.set(payloadBytes, rates)
     if (goal !== undefined) {
@@ -61,7 +61,7 @@ async function jsonReplay(context: RunContext): Promise<void> {
   const samples = await inScratch(context, async (directory) => {
     await runTask({ task: 'fill-json', directory, entries })
     const by = (by: 'entries' | 'batches' | 'JSON.parse') => () => runTask({ task: 'replay-json', directory, entries, by, warmUps: 1 })
-    const results = await inTurn(context.rounds, { [ours]: by('entries'), 'forelog, batches()': by('batches'), 'JSON.parse alone': by('JSON.parse') })
+    const results = await inTurn(context, context.rounds, { [ours]: by('entries'), 'forelog, batches()': by('batches'), 'JSON.parse alone': by('JSON.parse') })
     return mapSamples(results, ({ entries, ms }) => entries / (ms / 1000))
   })
   const value = medianRatio(samples[ours] ?? [], samples['JSON.parse alone'] ?? [])

@@ -73,7 +73,7 @@ const shown = charts.map((chart, index) => {
     legend: { bottom: 0, itemWidth: 36, type: chart.series.length > 16 ? 'scroll' : 'plain' },
     tooltip: { trigger: 'axis', valueFormatter: (value) => Number(value).toPrecision(3) },
     xAxis: { ...x, name: chart.x.name, nameLocation: 'middle', nameGap: 28, axisLabel: { formatter: format(chart.x), hideOverlap: true } },
-    yAxis: { ...y, name: chart.y.name, nameLocation: 'middle', nameGap: 46, axisLabel: { formatter: format(chart.y) } },
+    yAxis: { ...y, axisLine: { onZero: false }, name: chart.y.name, nameLocation: 'middle', nameGap: 46, axisLabel: { formatter: format(chart.y) } },
     series: chart.series.map(({ name, points }) => {
       const [contender, aspect] = name.split(': ');
       const aspects = [...new Set(chart.series.map((each) => each.name.split(': ')[1]))];

@@ -14,13 +14,13 @@ export interface FillTask {
   readonly payloadBytes: number
   readonly batch: number
   readonly segmentBytes?: number
-  /** What the log is left as: closed, or by a process that is killed after everything was synced. */
+  /** What the log is left as: closed; or by a process that is killed, in which everything was acknowledged as durable. */
   readonly end: 'closed' | 'killed'
 }
 
 export async function fill(task: FillTask): Promise<{ entries: number }> {
   mkdirSync(task.directory, { recursive: true })
-  const store = await contenderNamed(task.contender).open(task.directory, { ...task, durable: false })
+  const store = await contenderNamed(task.contender).open(task.directory, { ...task, durable: task.end === 'killed' })
   const payloads = distinctPayloads(task.batch, task.payloadBytes)
   for (let left = task.entries; left > 0; left -= task.batch) {
     await store.appendBatch(left >= task.batch ? payloads : payloads.slice(0, left))
