@@ -25,9 +25,10 @@ export function syncsBetweenMarks(trace: string): number {
     if (line.includes(marks.begin)) counting = true
     else if (line.includes(marks.end)) counting = false
     // openat(AT_FDCWD</…>, "…", O_RDWR|O_DSYNC|O_CLOEXEC) = 17</path/of/the/file>
-    else if (/\bopen(at)?\(/.test(line) && /O_D?SYNC/.test(line)) {
-      const path = /= \d+<(.*)>$/.exec(line)?.[1]
-      if (path !== undefined) writeThrough.add(path)
+    else if (/\bopen(at)?\b.*= \d+</.test(line)) {
+      const opened = /= (\d+<.*>)$/.exec(line)?.[1] ?? ''
+      if (/O_D?SYNC/.test(line)) writeThrough.add(opened)
+      else writeThrough.delete(opened) // the number was another descriptor's before
     } else if (counting && isSync(line, writeThrough)) syncs++
   }
   return syncs
@@ -36,6 +37,6 @@ export function syncsBetweenMarks(trace: string): number {
 /** A call that was interrupted by another thread's has two lines; the second one is `<... fdatasync resumed>`. */
 function isSync(line: string, writeThrough: ReadonlySet<string>): boolean {
   if (/^\d*\s*(fsync|fdatasync|sync_file_range)\(/.test(line) || (/^\d*\s*msync\(/.test(line) && line.includes('MS_SYNC'))) return true
-  const path = /^\d*\s*p?writev?(?:64|2)?\(\d+<([^>]*)>/.exec(line)?.[1]
-  return path !== undefined && writeThrough.has(path)
+  const descriptor = /^\d*\s*p?writev?(?:64|2)?\((\d+<[^>]*>)/.exec(line)?.[1]
+  return descriptor !== undefined && writeThrough.has(descriptor)
 }
