@@ -4,6 +4,7 @@
 import type { AppendableOf, EntryOf, EntrySource } from './entries/define-entries.js'
 import type { StoredEntry } from './reading/entry-reader.js'
 import type { EntryStream, ReadOptions } from './reading/entry-stream.js'
+import type { FollowOptions } from './reading/follow.js'
 import type { SegmentInfo } from './segments/segment-set.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
@@ -18,6 +19,7 @@ export interface LogReader<out E> extends AsyncDisposable {
   get(offset: number): Promise<StoredEntry<E>>
   entries(options?: ReadOptions): EntryStream<E>
   entriesSync(options?: Pick<ReadOptions, 'from' | 'to' | 'copy'>): Iterable<StoredEntry<E>>
+  follow(options?: FollowOptions): AsyncIterable<StoredEntry<E>>
   segments(): readonly SegmentInfo[]
   close(): Promise<void>
 }

@@ -14,8 +14,11 @@ import { isNoSpace, reasonOf, WalError } from './errors.js'
 import type { FileLock } from './files/file-system.js'
 import type { GroupBuilder } from './format/group-builder.js'
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
-import { EntryReader, outOfRange, type ReadableLog, type StoredEntry } from './reading/entry-reader.js'
+import { EntryReader, outOfRange, type StoredEntry } from './reading/entry-reader.js'
 import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
+import { followLog, type FollowOptions } from './reading/follow.js'
+import { SharedTail } from './reading/shared-tail.js'
+import type { GrowingLog } from './reading/tail-reader.js'
 import { openLog } from './recovery/open-log.js'
 import type { RecoveredLog, RecoveryReport } from './recovery/recovered-log.js'
 import { EntryEncoder } from './segments/entry-encoder.js'
@@ -56,7 +59,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   readonly #writer: SegmentWriter
   readonly #encoder: EntryEncoder
   readonly #queue: CommitQueue<GroupBuilder>
-  readonly #readable: ReadableLog
+  readonly #readable: GrowingLog
+  readonly #tail: SharedTail
   readonly #recovery: RecoveryReport
   #state: LogState = 'open'
   #failure: WalError | undefined
@@ -86,9 +90,11 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       encode: (group, entry) => this.#encoder.add(group, entry),
       maxPendingBytes: options.maxPendingBytes,
       onFailure: (failure) => this.#fail(failure),
+      onProgress: () => this.#tail.wake(),
     })
     const writer = this.#writer
     const queue = this.#queue
+    const isEnding = (): boolean => this.#failure === undefined && this.#closing !== undefined
     this.#readable = {
       segments: this.#segments,
       adapter: options.adapter,
@@ -98,11 +104,18 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       get lastOffset() {
         return queue.lastOffset
       },
+      get durableOffset() {
+        return queue.durableOffset
+      },
+      get ended() {
+        return isEnding()
+      },
       assertReadable: () => {
         const refusal = this.#refusal('closed')
         if (refusal !== undefined) throw refusal
       },
     }
+    this.#tail = new SharedTail(this.#readable)
   }
 
   /**
@@ -231,6 +244,24 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   }
 
   /**
+   * Durable entries in order, from `from` on (default: the first), each once; then waits for more. Woken by what makes entries durable,
+   * without polling; a slow consumer holds no more than a batch, and many followers share the reading.
+   *
+   * Ends at `close()`, and when its signal is aborted. Each step may throw `ERR_WAL_OFFSET_OUT_OF_RANGE`, when an entry that is next,
+   * or was handed out last, was truncated (or `from` is below `firstOffset` or above `lastOffset + 1`), `ERR_WAL_FAILED`,
+   * `ERR_WAL_CORRUPT`.
+   *
+   * @example
+   * ```ts
+   * for await (const { offset, entry } of log.follow({ from: shipped + 1, signal })) await ship(offset, entry)
+   * ```
+   */
+  follow(options: FollowOptions = {}): AsyncIterable<StoredEntry<O>> {
+    checkReadOptions('follow', options)
+    return followLog<O>(this.#readable, this.#tail, options)
+  }
+
+  /**
    * Says that entries below `offset` are no longer wanted, durably, and frees the segments that hold nothing else. Afterwards
    * `firstOffset` is `offset`, unless it was higher (format 1 frees whole segments, and keeps the newest one with an entry).
    *
@@ -253,6 +284,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       throw error
     }
     this.#removedSegments += removed
+    this.#tail.wake()
     this.#options.logger.info({ path: this.#options.directory, firstOffset: this.firstOffset, removedSegments: removed }, 'truncated the log in front')
   }
 
@@ -289,6 +321,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       throw error
     }
     const { removed, left } = result
+    this.#tail.wake()
     this.#removedSegments += removed
     const facts = { path: directory, lastOffset: this.lastOffset, removedEntries: lastOffset - offset, removedSegments: removed }
     if (left === undefined) logger.info(facts, 'truncated the log behind')
@@ -317,7 +350,10 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
    * promise. After a failure it frees everything, then rejects with `ERR_WAL_FAILED`.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    if (this.#closing === undefined) {
+      this.#closing = this.#close()
+      this.#tail.wake()
+    }
     return this.#closing
   }
 
@@ -352,6 +388,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   #fail(failure: WalError): void {
     this.#failure = failure
     this.#state = 'failed'
+    this.#tail.wake()
     this.#options.logger.error({ path: this.#options.directory, err: failure }, 'the log has failed: close it and open it again')
   }
 

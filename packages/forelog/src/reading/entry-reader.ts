@@ -197,7 +197,7 @@ export class EntryReader<E> {
 }
 
 /** An error of decoding, with the entry and its file in it. */
-function withPlace(error: unknown, offset: number, type: number, segment: Segment): unknown {
+export function withPlace(error: unknown, offset: number, type: number, segment: Segment): unknown {
   if (!(error instanceof WalError)) return error
   return new WalError(error.code, `entry ${offset} in ${segment.path}: ${error.message}`, {
     path: segment.path,

@@ -29,10 +29,12 @@ export interface EntryStream<E> extends AsyncIterable<StoredEntry<E>> {
 
 const names = { from: true, to: true, copy: true, signal: true } as const satisfies Record<keyof ReadOptions, true>
 const { signal: _signal, ...blockingNames } = names
+const { to: _to, ...followNames } = names
+const namesOf = { entries: names, entriesSync: blockingNames, follow: followNames } as const
 
 /** Refuses what is no option, or no value of one, at the call; an offset that the log doesn't have is told at the first step. */
-export function checkReadOptions(what: 'entries' | 'entriesSync', options: ReadOptions): void {
-  checkNames(what, options, what === 'entries' ? names : blockingNames)
+export function checkReadOptions(what: keyof typeof namesOf, options: ReadOptions): void {
+  checkNames(what, options, namesOf[what])
   const { from, to, copy, signal } = options
   for (const [option, offset] of [['from', from] as const, ['to', to] as const]) {
     if (offset !== undefined && (typeof offset !== 'number' || !(Number.isInteger(offset) || Math.abs(offset) === Infinity))) {

@@ -13,6 +13,7 @@ import { recordHeaderBytes, type RecordRun } from '../format/record.js'
 import { FileWindow } from './file-window.js'
 import { GroupWalker, type WalkResult } from './group-walker.js'
 import { type RecordResult, RecordWalker } from './record-walker.js'
+import type { ReadingPlace } from './segment-index.js'
 import type { Segment } from './segment-set.js'
 
 /** How a segment ended: what the next one must continue. */
@@ -33,6 +34,8 @@ export interface SegmentCursor {
   use(file: DurableFile): void
   /** Known once `next` gave undefined. */
   readonly end: SegmentEnd
+  /** Behind all that `next` gave: where a later cursor may go on. Undefined before the first call. */
+  readonly place: ReadingPlace | undefined
 }
 
 export interface CursorRequest {
@@ -45,6 +48,8 @@ export interface CursorRequest {
   readonly newest: boolean
   /** Where the segment before ended, if that was read. */
   readonly before: SegmentEnd | undefined
+  /** Where an earlier cursor of the same segment stopped. */
+  readonly at?: ReadingPlace | undefined
   /** Bytes of a read. */
   readonly chunkBytes?: number
 }
@@ -64,6 +69,12 @@ export class GroupCursor implements SegmentCursor {
 
   use(file: DurableFile): void {
     this.#window.file = file
+  }
+
+  get place(): ReadingPlace | undefined {
+    if (this.#walker === undefined) return undefined
+    const { nextOffset, salt, previous } = this.#walker.expected
+    return { offset: nextOffset, position: this.#walker.position, salt, previous }
   }
 
   get end(): SegmentEnd {
@@ -131,7 +142,7 @@ export class GroupCursor implements SegmentCursor {
   /** A walker at the best place from which `from` is still ahead. */
   *#begin(): Steps<GroupWalker> {
     const { segment, from, before } = this.#request
-    const place = before === undefined ? segment.index.placeFor(from) : undefined
+    const place = this.#request.at ?? (before === undefined ? segment.index.placeFor(from) : undefined)
     if (place !== undefined) return new GroupWalker(this.#window, place.position, { ...place, nextOffset: place.offset })
     return new GroupWalker(this.#window, segmentHeaderBytes, yield* this.#readHeader(before))
   }
@@ -170,12 +181,16 @@ export class RecordCursor implements SegmentCursor {
     this.#request = request
     this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes)
     const { segment, before } = request
-    const place = before === undefined ? segment.index.placeFor(request.from) : undefined
+    const place = request.at ?? (before === undefined ? segment.index.placeFor(request.from) : undefined)
     this.#walker = new RecordWalker(this.#window, place?.position ?? 0, place?.offset ?? segment.firstOffset, framingOf)
   }
 
   use(file: DurableFile): void {
     this.#window.file = file
+  }
+
+  get place(): ReadingPlace {
+    return { offset: this.#walker.nextOffset as number, position: this.#walker.position, salt: '', previous: 0 }
   }
 
   get end(): SegmentEnd {
@@ -187,7 +202,7 @@ export class RecordCursor implements SegmentCursor {
   }
 
   *next(): Steps<RecordRun | undefined> {
-    const { segment, before, from } = this.#request
+    const { segment, before, from, last, newest } = this.#request
     if (before !== undefined && this.#walker.position === 0 && segment.firstOffset !== before.nextOffset) {
       throw segment.firstOffset > before.nextOffset
         ? missing(segment, before.nextOffset)
@@ -201,7 +216,8 @@ export class RecordCursor implements SegmentCursor {
         run.firstOffset = walker.nextOffset as number
         run.position = walker.position
       }
-      const result = walker.step()
+      // What the newest segment holds behind is not to be shown yet.
+      const result = newest && (walker.nextOffset as number) > last ? ({ found: 'end' } as const) : walker.step()
       if (result.found === 'record') {
         if ((walker.nextOffset as number) <= from) continue
         run.lengths.push(result.record.length)

@@ -1,0 +1,187 @@
+/**
+ * Reads on from where it stopped, as far as the log is durable by then, and holds nothing in between but its place.
+ */
+import type { Steps } from '../steps.js'
+import { recordHeaderBytes, type RecordRun } from '../format/record.js'
+import { damage, GroupCursor, RecordCursor, type SegmentCursor, type SegmentEnd } from '../segments/segment-cursor.js'
+import type { ReadingPlace } from '../segments/segment-index.js'
+import type { Segment } from '../segments/segment-set.js'
+import type { ReadableLog } from './entry-reader.js'
+
+/** A log that grows while it is read. */
+export interface GrowingLog extends ReadableLog {
+  readonly durableOffset: number
+  /** Whether nothing is read any more, without that being a failure. */
+  readonly ended: boolean
+  /** Of a log that another process writes: looks again for what was truncated meanwhile. */
+  refresh?(): Steps<void>
+  /** Of such a log, too: waits, looks again, and says whether to try again before an error is believed. */
+  retry?(attempt: number): Promise<boolean>
+}
+
+/** Records that follow each other, in memory of their own, still encoded. */
+export interface TailRun {
+  readonly firstOffset: number
+  /** Behind the last record. */
+  readonly nextOffset: number
+  readonly lengths: readonly number[]
+  readonly bytes: Uint8Array
+  /** Where they come from, for errors. */
+  readonly segment: Segment
+}
+
+export class TailReader {
+  readonly #log: GrowingLog
+  #next: number
+  #knownCuts: number
+  #segment: Segment | undefined
+  /** In `#segment`, behind all that was read; undefined: at its beginning, or not known. */
+  #place: ReadingPlace | undefined
+  /** Where the segment before ended, while nothing of this one was read. */
+  #before: SegmentEnd | undefined
+
+  constructor(log: GrowingLog, from: number) {
+    this.#log = log
+    this.#next = from
+    this.#knownCuts = log.segments.cutCount
+  }
+
+  /** Offset of the next entry. */
+  get next(): number {
+    return this.#next
+  }
+
+  /**
+   * The next records, all of one segment, some `bytes` of them or one larger group; undefined where none can be read now: nothing more
+   * is durable, or a truncation came in between, and the caller looks whether it still stands where it may.
+   */
+  *read(bytes: number): Steps<TailRun | undefined> {
+    const { segments } = this.#log
+    if (segments.cutCount !== this.#knownCuts) this.#standNowhere()
+    for (;;) {
+      const limit = this.#log.durableOffset
+      if (this.#next > limit || this.#next < this.#log.firstOffset) return undefined
+      const segment = this.#segment ?? segments.live[segments.indexOf(this.#next)]
+      if (segment === undefined) return undefined
+      const index = segments.live.indexOf(segment)
+      if (index < 0) {
+        this.#standNowhere()
+        continue
+      }
+      const last = Math.min(limit, segments.lastOffsetOf(index, limit))
+      try {
+        const run = yield* this.#readSegment(segment, last, segment === segments.newest, bytes)
+        // Read from a file that a truncation may have taken away meanwhile.
+        if (this.#log.refresh !== undefined) yield* this.#log.refresh()
+        if (segments.cutCount !== this.#knownCuts) return undefined
+        if (run !== undefined) {
+          this.#next = run.nextOffset
+          return run
+        }
+      } catch (error) {
+        const isGone = segments.cutCount !== this.#knownCuts || !segments.live.includes(segment)
+        this.#standNowhere()
+        if (isGone) return undefined
+        throw error
+      }
+    }
+  }
+
+  #standNowhere(): void {
+    this.#knownCuts = this.#log.segments.cutCount
+    this.#segment = undefined
+    this.#place = undefined
+    this.#before = undefined
+  }
+
+  /** Undefined: the segment has no more, and the next one is entered. */
+  *#readSegment(segment: Segment, last: number, newest: boolean, bytes: number): Steps<TailRun | undefined> {
+    const { segments } = this.#log
+    const file = yield* segments.acquire(segment)
+    try {
+      const cursor = this.#open(segment, file, last, newest, bytes)
+      const collected = new RunCollector(segment, this.#next)
+      // A segment whose entries were all handed out is walked to its end all the same: the next one must continue it.
+      while (collected.bytes < bytes && (collected.nextOffset <= last || (!newest && collected.bytes === 0))) {
+        const run = yield* cursor.next()
+        if (run === undefined) {
+          this.#enterNext(segment, cursor.end)
+          return collected.bytes === 0 ? undefined : collected.take()
+        }
+        collected.add(run, last)
+      }
+      this.#segment = segment
+      this.#place = cursor.place
+      this.#before = undefined
+      return collected.take()
+    } finally {
+      yield* segments.release(segment)
+    }
+  }
+
+  #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0], last: number, newest: boolean, bytes: number): SegmentCursor {
+    const { segments, adapter } = this.#log
+    const request = { segment, from: this.#next, last, newest, before: this.#before, at: this.#place, chunkBytes: bytes }
+    return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
+  }
+
+  #enterNext(read: Segment, end: SegmentEnd): void {
+    const { segments } = this.#log
+    const index = segments.live.indexOf(read)
+    if (index < 0) return this.#standNowhere()
+    const segment = segments.live[index + 1]
+    if (segment === undefined) throw damage(read, read.bytes, this.#next, 'it ends before an entry that the log holds')
+    this.#segment = segment
+    this.#place = undefined
+    this.#before = end
+  }
+}
+
+/** Puts runs together, in memory of their own. */
+class RunCollector {
+  readonly #segment: Segment
+  readonly #firstOffset: number
+  readonly #lengths: number[] = []
+  readonly #pieces: Uint8Array[] = []
+  bytes = 0
+
+  constructor(segment: Segment, firstOffset: number) {
+    this.#segment = segment
+    this.#firstOffset = firstOffset
+  }
+
+  get nextOffset(): number {
+    return this.#firstOffset + this.#lengths.length
+  }
+
+  /** Takes the records from `nextOffset` to `last` out of a run. */
+  add(run: RecordRun, last: number): void {
+    let at = run.at
+    let start = at
+    for (const [index, length] of run.lengths.entries()) {
+      const offset = run.firstOffset + index
+      if (offset > last) break
+      at += recordHeaderBytes + length
+      if (offset < this.nextOffset) start = at
+      else this.#lengths.push(length)
+    }
+    if (at > start) this.#pieces.push(run.bytes.slice(start, at))
+    this.bytes += at - start
+  }
+
+  take(): TailRun {
+    const [first, ...more] = this.#pieces
+    const bytes = more.length === 0 ? (first ?? new Uint8Array(0)) : joined(this.#pieces, this.bytes)
+    return { firstOffset: this.#firstOffset, nextOffset: this.nextOffset, lengths: this.#lengths, bytes, segment: this.#segment }
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  const whole = new Uint8Array(bytes)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
