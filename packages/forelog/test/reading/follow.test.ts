@@ -108,7 +108,7 @@ describe('follow', () => {
     const log = await open(newDisk())
     for (const text of ['a', 'b', 'c']) await log.append(payload(text))
     await log.truncateBefore(2)
-    for (const from of [1, 5, 0, 2.5]) expect(await codeOf(log.follow({ from })[Symbol.asyncIterator]().next())).toBe('ERR_WAL_OFFSET_OUT_OF_RANGE')
+    for (const from of [1, 5, 0]) expect(await codeOf(log.follow({ from })[Symbol.asyncIterator]().next())).toBe('ERR_WAL_OFFSET_OUT_OF_RANGE')
     expect(() => log.follow({ to: 3 } as object)).toThrow('no option to')
     const follower = log.follow({ from: 4 })[Symbol.asyncIterator]()
     const next = take(follower, 1)
