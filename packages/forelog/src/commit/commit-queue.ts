@@ -65,7 +65,7 @@ export interface CommitOptions<G extends CommitGroup> {
   /** Told once, with the error that ended the log. */
   readonly onFailure: (error: WalError) => void
   /** Told when something was acknowledged, or synced. */
-  readonly onProgress: () => void
+  readonly onProgress?: () => void
 }
 
 /** A group and those who wait for it; without a group, a sync. */
@@ -455,7 +455,7 @@ export class CommitQueue<G extends CommitGroup> {
     this.#unsettled -= ticket.waiters.count + ticket.syncWaiters.length
     ticket.waiters.resolveAll()
     for (const { resolve } of ticket.syncWaiters) resolve(this.durableOffset)
-    this.#options.onProgress()
+    this.#options.onProgress?.()
     this.#activeAtMs = performance.now()
     const afterMs = syncsAfterMs(this.#options.policy)
     if (afterMs !== undefined && this.#target.hasUnsynced) this.#syncLater(afterMs)
