@@ -15,7 +15,8 @@ import { measureEventLoop } from './lines/event-loop.js'
 import { measureOpening } from './lines/opening.js'
 import { measureReplaying } from './lines/replaying.js'
 import { chartLibrary, resultsPage } from './report/html.js'
-import { environmentText, goalText, measureText, resultsTable } from './report/text.js'
+import { withQuotes } from './report/quote.js'
+import { environmentText, goalText, measureText } from './report/text.js'
 import { type Chart, type Measure, problemOf, reached, type Results, resultsVersion } from './results.js'
 import type { RunContext } from './run-context.js'
 
@@ -31,7 +32,7 @@ const usage = `npm run bench -- [options]
   --json FILE      also write the results as JSON
   --html FILE      also write one page with charts
   --from FILE      measure nothing: take the results that --json wrote
-  --table          print the results as Markdown
+  --quote          measure nothing: write into the docs what the result files say that they name
 `
 
 /** What is left of two minutes has to do for one round of every line. */
@@ -49,19 +50,27 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     html: { type: 'string' },
     from: { type: 'string' },
-    table: { type: 'boolean', default: false },
+    quote: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 
 if (options.help) console.log(usage)
+else if (options.quote) quote()
 else await main()
 
 async function main(): Promise<void> {
   const results = options.from === undefined ? await measure() : readResults(options.from)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`)
   if (options.html !== undefined) writeFileSync(options.html, resultsPage(results, chartLibrary()))
-  if (options.table) console.log(resultsTable(results))
+}
+
+function quote(): void {
+  const root = new URL('../..', import.meta.url)
+  for (const document of ['README.md', 'docs/PERFORMANCE.md']) {
+    const path = fileURLToPath(new URL(document, root))
+    writeFileSync(path, withQuotes(readFileSync(path, 'utf8'), (file) => readResults(fileURLToPath(new URL(file, root)))))
+  }
 }
 
 function readResults(path: string): Results {

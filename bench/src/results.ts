@@ -92,6 +92,7 @@ export function problemOf(value: unknown): string | undefined {
   for (const field of ['machine', 'processor', 'kernel', 'fileSystem', 'device', 'node', 'floor'] as const) {
     if (typeof environment?.[field] !== 'string') return `environment.${field} is no text`
   }
+  if (!('forelog' in (environment?.contenders ?? {}))) return 'environment.contenders has no forelog'
   for (const measure of results.measures ?? []) {
     const problem = problemOfMeasure(measure, environment?.contenders ?? {})
     if (problem !== undefined) return `measure '${measure.name}' of line ${measure.line}: ${problem}`
@@ -113,6 +114,7 @@ function problemOfMeasure(measure: Measure, contenders: object): string | undefi
     if (values.length === 0 || !values.every(Number.isFinite)) return `${name} has a sample that is no number`
   }
   if (!columns.some(([name]) => name in contenders)) return 'none of its samples is of a contender'
+  if (typeof measure.name !== 'string' || typeof measure.unit !== 'string') return 'it has no name, or no unit'
   if (!measure.goals.every(({ value, atLeast, atMost }) => Number.isFinite(value) && (atLeast ?? atMost) !== undefined)) return 'a goal has no bound'
   return undefined
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { resultsPage } from '../src/report/html.ts'
-import { resultsTable } from '../src/report/text.ts'
+import { quotedFiles, withQuotes } from '../src/report/quote.ts'
+import { resultsTable, shortTable } from '../src/report/text.ts'
 import { problemOf, reached, type Results } from '../src/results.ts'
 
 const sample: Results = {
@@ -47,9 +48,25 @@ describe('a result file', () => {
 
   test('gives a table with the medians, the ratios and what was not reached', () => {
     const table = resultsTable(sample)
-    expect(table).toContain('| 2 | 100 writers, appends/s | 600 | lmdb 120 | 5.00 times LMDB (>= 4.00) |')
-    expect(table).toContain('| 8 | open, ms | 25.0 |  | 25.0 ms (<= 20, **not reached**) |')
+    expect(table).toContain('| 2 | 100 writers, appends/s | 600 | lmdb 120 | 5.00 times LMDB (at least 4.00) |')
+    expect(table).toContain('| 8 | open, ms | 25.0 |  | 25.0 ms (at most 20.0: **not reached**) |')
     expect(table).toContain('Not measured: better-sqlite3: it could not be installed.')
+  })
+
+  test('gives a short table of what all contenders did, with the command and the machine', () => {
+    const table = shortTable(sample)
+    expect(table).toContain('|  | forelog | lmdb |\n|---|---|---|\n| 100 writers, appends/s | 600 | 120 |\n')
+    expect(table).not.toContain('open')
+    expect(table).toContain('`npm run bench`, 2026-01-02: a machine, a processor, 2 cores; Linux 6; ext4 on sda; Node.js v20.20.0; lmdb 3.0.0.')
+  })
+
+  test('is quoted between its marks, and what stood there is replaced', () => {
+    const document = 'a\n<!-- results: bench/results/x.json, short -->\nold figures\n<!-- end of results -->\nb\n'
+    const quoted = withQuotes(document, (path) => ({ ...sample, command: path }))
+    expect(quoted).toMatch(/^a\n<!-- results: \S+ short -->\n\|[\s\S]*`bench\/results\/x\.json`[\s\S]*\n<!-- end of results -->\nb\n$/)
+    expect(quoted).not.toContain('old figures')
+    expect(withQuotes(quoted, (path) => ({ ...sample, command: path }))).toBe(quoted)
+    expect(quotedFiles(quoted)).toEqual(['bench/results/x.json'])
   })
 
   test('gives a page that needs nothing from elsewhere', () => {

@@ -46,24 +46,49 @@ export function number(value: number): string {
   return `${scaled.toFixed(Math.min(digits, 4))}${suffix}`
 }
 
-/** The Markdown of a result file, as docs/PERFORMANCE.md has it: `npm run bench -- --table FILE`. */
+/** The Markdown of a result file: every measure, with what was to be reached. */
 export function resultsTable(results: Results): string {
-  const { environment } = results
   const rows = results.measures.map((measure) => {
-    const medians = mediansOf(measure)
-    const others = Object.keys(medians).filter((name) => name !== ours)
-    const cells = others.map((name) => `${name} ${number(medians[name] as number)}`)
-    const goals = measure.goals.map((goal) => `${number(goal.value)} ${goal.text} (${goal.atLeast === undefined ? `<= ${goal.atMost}` : `>= ${number(goal.atLeast)}`}${reached(goal) ? '' : ', **not reached**'})`)
-    return `| ${[measure.line, `${measure.name}, ${measure.unit}`, number(medians[ours] as number), cells.join(', '), goals.join('; ')].join(' | ')} |`
+    const { [ours]: mine, ...others } = mediansOf(measure)
+    const cells = Object.entries(others).map(([name, value]) => `${name} ${number(value)}`)
+    return row([String(measure.line), `${measure.name}, ${measure.unit}`, number(mine ?? Number.NaN), cells.join('; '), measure.goals.map(goalCell).join('; ')])
   })
-  const versions = Object.entries(environment.contenders).map(([name, { version }]) => `${name} ${version}`)
   return [
-    `\`${results.command}\`, ${results.date.slice(0, 10)}: ${environment.machine}, ${environment.processor}, ${environment.cores} cores; ${environment.kernel}; ${environment.fileSystem} on ${environment.device};`,
-    `Node.js ${environment.node}; ${versions.join(', ')}. Floor: ${environment.floor}.`,
+    circumstances(results),
     '',
-    '| line | measured | forelog | others | goals |',
+    '| line | measured | forelog | others | to reach |',
     '|---|---|---|---|---|',
     ...rows,
     ...(results.skipped.length === 0 ? [] : ['', `Not measured: ${results.skipped.join('; ')}.`]),
   ].join('\n')
+}
+
+/** What a newcomer asks for: entries a second, beside the peers. */
+export function shortTable(results: Results): string {
+  const names = Object.keys(results.environment.contenders)
+  const rows = results.measures
+    .filter(({ line, samples }) => line <= 6 && names.every((name) => name in samples))
+    .filter(({ unit }) => unit === 'appends/s' || unit === 'entries/s')
+    .map((measure) => {
+      const medians = mediansOf(measure)
+      return row([`${measure.name}, ${measure.unit}`, ...names.map((name) => number(medians[name] as number))])
+    })
+  return [row(['', ...names]), `|---|${names.map(() => '---|').join('')}`, ...rows, '', circumstances(results)].join('\n')
+}
+
+function goalCell(goal: Goal): string {
+  const bound = goal.atLeast === undefined ? `at most ${number(goal.atMost as number)}` : `at least ${number(goal.atLeast)}`
+  return `${number(goal.value)} ${goal.text} (${bound}${reached(goal) ? '' : ': **not reached**'})`
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
+}
+
+function circumstances({ command, date, environment }: Results): string {
+  const versions = Object.entries(environment.contenders)
+    .filter(([name]) => name !== ours && name !== 'node:fs')
+    .map(([name, { version }]) => `${name} ${version}`)
+  const { machine, processor, cores, kernel, fileSystem, device, node } = environment
+  return `Medians of \`${command}\`, ${date.slice(0, 10)}: ${machine}, ${processor}, ${cores} cores; ${kernel}; ${fileSystem.replace(/ .*/, '')} on ${device}; Node.js ${node}; ${versions.join(', ')}.`
 }
