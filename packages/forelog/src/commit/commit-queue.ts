@@ -380,8 +380,9 @@ export class CommitQueue<G extends CommitGroup> {
       }
       if (quick) this.#pace.observe(performance.now() - beganMs)
       // In the pool it takes turns of the event loop. Until it is done somebody is still waiting, so that no `appendSync` comes in
-      // between and has zeros written over its entry.
-      const failure = inline ? undefined : await this.#getAhead()
+      // between and has zeros written over its entry; where nobody is, for a sync of the interval alone, nothing is prepared.
+      const isAwaited = work.waiters.count + work.syncWaiters.length > 0
+      const failure = inline || !isAwaited ? undefined : await this.#getAhead()
       this.#acknowledge(work)
       if (failure !== undefined) this.fail(failure)
       else if (inline) this.#getAheadBlocking()

@@ -34,6 +34,10 @@ export class ActiveFile {
   #filling: Promise<void> | undefined
   /** Filling, or opening to write through, failed: on without. */
   #plain = false
+  /** Syncs that are under way; `appendSync` may roll while one of them is in the thread pool. */
+  #syncs = 0
+  #onSynced: (() => void)[] = []
+  #closing: Promise<void> | undefined
 
   /** @param filled bytes that the file has on stable storage, zeros included */
   constructor(fileSystem: FileSystem, file: DurableFile, filled: number) {
@@ -62,8 +66,14 @@ export class ActiveFile {
     return (this.#through as DurableFile).write(pieces, position)
   }
 
-  dataSync(): Steps<void> {
-    return this.file.dataSync()
+  *dataSync(): Steps<void> {
+    this.#syncs++
+    try {
+      yield* this.file.dataSync()
+    } finally {
+      this.#syncs--
+      if (this.#syncs === 0) for (const resolve of this.#onSynced.splice(0)) resolve()
+    }
   }
 
   /** Cuts the file off behind its records, zeros and all, and syncs that. */
@@ -143,12 +153,19 @@ export class ActiveFile {
     const through = this.#through
     this.#through = undefined
     if (through !== undefined) yield* through.close()
-    yield* this.file.close()
+    if (this.#syncs === 0) return yield* this.file.close()
+    this.#closing = this.#synced().then(() => runPooled(this.file.close()).catch(() => {}))
+  }
+
+  #synced(): Promise<void> {
+    return this.#syncs === 0 ? Promise.resolve() : new Promise((resolve) => this.#onSynced.push(resolve))
   }
 
   /** Resolves when nothing of the file is under way in the thread pool. */
   async whenIdle(): Promise<void> {
     await this.#filling
+    await this.#synced()
+    await this.#closing
   }
 }
 

@@ -239,10 +239,12 @@ export class SegmentWriter {
   *sync(): Steps<void> {
     if (!this.hasUnsynced) return
     // Only what had been handed to the system before the call is covered by it (rule 1).
+    const file = this.#file
     const position = this.#writtenFrom
     const lastOffset = this.#nextOffset - 1
-    yield* this.#file.dataSync()
-    this.#syncedTo = Math.max(this.#syncedTo, position)
+    yield* file.dataSync()
+    // While a sync that nobody waits for was in the thread pool, `appendSync` may have rolled: positions are of another file now.
+    if (file === this.#file) this.#syncedTo = Math.max(this.#syncedTo, position)
     this.#durableOffset = Math.max(this.#durableOffset, lastOffset)
   }
 
