@@ -15,7 +15,11 @@ import type { SegmentWriter } from './segment-writer.js'
 /** Makes `offset` the first one that is wanted, durably; how many segments that freed. */
 export function* truncateFront(segments: SegmentSet, writer: SegmentWriter, offset: number): Steps<number> {
   const count = countBelow(segments, writer, offset)
-  if (segments.format === 1) return yield* removeOneByOne(segments, count)
+  if (segments.format === 1) {
+    // What stays is all that says which offset is next: it must be there for good before anything goes.
+    if (count > 0) yield* writer.sync()
+    return yield* removeOneByOne(segments, count)
+  }
   let removed: readonly Segment[] = []
   try {
     yield* writer.writeLowWaterMark(offset)

@@ -342,4 +342,17 @@ describe('truncateBefore', () => {
     expect((await behind.next()).value?.offset).toBe(5)
     expect((await behind.next()).done).toBe(true)
   })
+
+  it('in format 1 syncs what stays, before anything goes: it is all that says which offset is next', async () => {
+    const disk = newDisk()
+    const options = { fileSystem: disk, entries: exampleEntries, format: 1, maxSegmentSize: 1, sync: 'manual' } as const
+    const log = await WriteAheadLog.open(directory, options)
+    for (const text of ['a', 'b', 'c', 'd', 'e']) await log.append(new ExampleEntry2(true, text))
+    await log.truncateBefore(5)
+    expect(log.segments().map(({ firstOffset }) => firstOffset)).toEqual([5])
+    for (const after of disk.outcomes()) {
+      const again = await WriteAheadLog.open(directory, { ...options, fileSystem: after })
+      expect([again.firstOffset, again.lastOffset]).toEqual([5, 5])
+    }
+  })
 })
