@@ -292,7 +292,7 @@ export class DiskCore {
     const file = this.fileToChange(id)
     if (what === 'btrfs') revertFile(file, upTo)
     else markClean(file, upTo)
-    if (what !== 'ext4') return
+    if (what === 'once') return
     for (const handle of this.#handles.get(id) ?? []) if (handle !== teller) handle.tellLater(code)
   }
 }

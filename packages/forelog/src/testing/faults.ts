@@ -48,8 +48,8 @@ export interface DiskCall {
  *
  * - `'ext4'`, as on ext4 and XFS: they are marked clean. Everybody reads the new bytes until a crash, which may or may
  *   not take them; the next sync succeeds and writes none of them. Written again, they are dirty again. Every handle of
- *   the file that was open hears of the error once.
- * - `'btrfs'`: the old bytes and the old size are back at once.
+ *   the file that was open hears of the error once, by its next sync or write that goes through.
+ * - `'btrfs'`: the old bytes and the old size are back at once; who hears of it is as on ext4.
  * - `'once'`, as on Linux before 4.13: as `'ext4'`, but nobody else hears of it: the next sync by any handle succeeds.
  * - `'retryable'`: nothing happened; the next sync writes them.
  *

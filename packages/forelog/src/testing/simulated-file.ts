@@ -110,6 +110,7 @@ export class SimulatedFile implements OpenFile, Handle {
     const bytes = late ? taken : withRoom
     this.#put(pieces, position, bytes)
     if (writeThrough && withRoom < bytes) return this.#failSync(begun, 'ENOSPC')
+    if (writeThrough) this.#throwUntold(begun)
     if (writeThrough) {
       this.#core.tell(call, 'during')
       syncRange(this.#core.fileToChange(this.#id), position, bytes, Infinity)
@@ -132,12 +133,16 @@ export class SimulatedFile implements OpenFile, Handle {
 
   #sync(begun: BegunCall): void {
     this.#checkOpen(begun)
-    const untold = this.#untold
-    this.#untold = undefined
-    if (untold !== undefined) throw systemError(untold, begun.call)
+    this.#throwUntold(begun)
     if (begun.fault !== undefined) this.#failSync(begun, codeOf(begun.fault))
     if (this.#core.behaviour.lateAllocation === true && this.#core.freeBytes() < 0) this.#failSync(begun, 'ENOSPC')
     if (isUnsynced(this.#core.file(this.#id))) syncFile(this.#core.fileToChange(this.#id), begun.upTo)
+  }
+
+  #throwUntold({ call }: BegunCall): void {
+    const untold = this.#untold
+    this.#untold = undefined
+    if (untold !== undefined) throw systemError(untold, call)
   }
 
   #failSync({ call, fault, upTo }: BegunCall, code: string): never {

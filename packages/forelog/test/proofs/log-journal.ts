@@ -19,8 +19,8 @@ export type LogEvent =
   | { readonly kind: 'durable'; readonly last: number }
   | { readonly kind: 'truncate'; readonly offset: number }
   | { readonly kind: 'truncated'; readonly offset: number }
-  /** Asked for: the entries behind `offset` are to go; told: they are gone; refused: they are not. */
-  | { readonly kind: 'cutting' | 'cut' | 'not cut'; readonly offset: number }
+  /** Asked for: the entries behind `offset` are to go; told: they are gone; refused: they are not. `anyEnd`: format 1, entry by entry. */
+  | { readonly kind: 'cutting' | 'cut' | 'not cut'; readonly offset: number; readonly anyEnd?: boolean }
   /** A life began, and showed this. */
   | { readonly kind: 'opened'; readonly firstOffset: number; readonly lastOffset: number }
 
@@ -39,7 +39,7 @@ export class Expectation {
   #truncating = 1
   #lastAppended = 0
   /** A cut that was asked for, and of which nobody knows whether it was made. */
-  #cutting: number | undefined
+  #cutting: { readonly offset: number; readonly anyEnd?: boolean } | undefined
 
   constructor(events: Iterable<LogEvent>) {
     for (const event of events) this.#take(event)
@@ -65,7 +65,7 @@ export class Expectation {
         this.#truncated = Math.max(this.#truncated, event.offset)
         return
       case 'cutting':
-        this.#cutting = event.offset
+        this.#cutting = event
         return
       case 'not cut':
         this.#cutting = undefined
@@ -77,7 +77,7 @@ export class Expectation {
         return
       case 'opened':
         // What a life showed is durable, and what it did not show is gone.
-        this.#forgetFrom(event.lastOffset + 1, event.lastOffset === this.#cutting)
+        this.#forgetFrom(event.lastOffset + 1, this.#mayBeCutTo(event.lastOffset))
         this.#cutting = undefined
         this.#durable = event.lastOffset
         this.#truncated = Math.max(this.#truncated, event.firstOffset)
@@ -92,10 +92,16 @@ export class Expectation {
     this.#lastAppended = Math.min(this.#lastAppended, offset - 1)
   }
 
+  #mayBeCutTo(lastOffset: number): boolean {
+    if (this.#cutting === undefined) return false
+    const { offset, anyEnd = false } = this.#cutting
+    return anyEnd ? lastOffset >= offset : lastOffset === offset
+  }
+
   /** Throws what is wrong with a log that was opened after the journal ended. */
   check(log: ReadLog): void {
     const { firstOffset, lastOffset } = log
-    const isCut = lastOffset === this.#cutting
+    const isCut = this.#mayBeCutTo(lastOffset)
     if (lastOffset < this.#durable && !isCut) fail(`entries ${lastOffset + 1} to ${this.#durable} were acknowledged as durable and are lost`)
     if (lastOffset > this.#lastAppended) fail(`the log ends at ${lastOffset}, and ${this.#lastAppended} is the last that was appended`)
     if (firstOffset < this.#truncated) fail(`the log begins at ${firstOffset}, and was truncated before ${this.#truncated}`)

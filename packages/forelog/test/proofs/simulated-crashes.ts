@@ -2,16 +2,22 @@
  * Line 1 of docs/RELIABILITY.md: random workloads on a simulated disk that fails and crashes, at random moments, in random
  * ways; recoveries that crash in their turn; and what is found each time held against what the workload was told.
  */
-import { WalError, WriteAheadLog } from '../../src/index.js'
+import { type OpenOptions, WalError, WriteAheadLog } from '../../src/index.js'
 import { Random } from '../../src/testing/random.js'
 import { type CrashOutcome, crashModes, SimulatedDisk } from '../../src/testing/index.js'
 import { Expectation, type LogEvent } from './log-journal.js'
+import { textEntries, textEntry } from './text-entries.js'
+import { inVirtualTime } from './virtual-time.js'
 
 const directory = '/data/log'
 
 /** What the crashes were made of: floors on these keep the workload from becoming tame. */
 export interface CrashTally {
   crashes: number
+  /** Of those, of a log of format 1. */
+  ofFormat1: number
+  /** Of those, of a disk whose calls overtake each other. */
+  withLatency: number
   /** Of those, of a recovery that was itself under way after a crash. */
   ofRecoveries: number
   withUnsyncedSectors: number
@@ -23,6 +29,8 @@ export interface CrashTally {
   duringCut: number
   duringOpening: number
   duringClosing: number
+  /** In a write that goes through, its bytes not yet on the disk. */
+  duringWriteThrough: number
   /** What the next opening found. */
   tornTails: number
   ambiguous: number
@@ -36,6 +44,8 @@ export interface CrashTally {
 export function newTally(): CrashTally {
   return {
     crashes: 0,
+    ofFormat1: 0,
+    withLatency: 0,
     ofRecoveries: 0,
     withUnsyncedSectors: 0,
     withUnsyncedNames: 0,
@@ -45,6 +55,7 @@ export function newTally(): CrashTally {
     duringCut: 0,
     duringOpening: 0,
     duringClosing: 0,
+    duringWriteThrough: 0,
     tornTails: 0,
     ambiguous: 0,
     clean: 0,
@@ -68,26 +79,42 @@ const callsPerNestedShot = 40
 const lives = 3
 const stepsPerLife = 12
 
-/** Runs the workload of one seed, and checks every crash of it; throws the first violation, with what replays it. */
-export async function crashSeed(seed: number, tally: CrashTally): Promise<void> {
-  const random = new Random(seed)
-  const workload = new Workload(seed, random, tally)
-  await workload.run()
-  for (const shot of workload.shots) {
-    const origin = shot.disk.origin as CrashOutcome
-    try {
-      await checkShot(shot, workload.journal, random, tally)
-    } catch (error) {
-      const told = JSON.stringify(workload.journal.slice(Math.max(0, shot.events - 8), shot.events), shortened)
-      throw new Error(`seed ${seed}, a crash after ${shot.events} events, ${JSON.stringify(origin)}: ${String((error as Error).stack)}\n  told before: ${told}`, {
-        cause: error,
-      })
+type Log = WriteAheadLog<never, { readonly payload: Uint8Array }>
+
+function openLog(fileSystem: SimulatedDisk, format: 1 | 2, options: Pick<OpenOptions, 'maxSegmentSize' | 'sync' | 'syncInterval' | 'commit'> = {}): Promise<Log> {
+  if (format === 1) return WriteAheadLog.open(directory, { ...options, fileSystem, format, entries: textEntries })
+  return WriteAheadLog.open(directory, { ...options, fileSystem })
+}
+
+function entryOf(payload: string, format: 1 | 2): never {
+  const bytes = Buffer.from(payload, 'latin1')
+  return (format === 1 ? textEntry(bytes) : bytes) as never
+}
+
+/** Runs the workload of one seed, and checks every crash of it; throws the first violation. The same seed does the same again. */
+export function crashSeed(seed: number, tally: CrashTally): Promise<void> {
+  return inVirtualTime(async () => {
+    const random = new Random(seed)
+    const workload = new Workload(seed, random, tally)
+    await workload.run()
+    for (const shot of workload.shots) {
+      const origin = shot.disk.origin as CrashOutcome
+      try {
+        if (workload.format === 1) tally.ofFormat1++
+        if (workload.hasLatency) tally.withLatency++
+        await checkShot(shot, workload, random, tally)
+      } catch (error) {
+        const told = JSON.stringify(workload.journal.slice(Math.max(0, shot.events - 8), shot.events), shortened)
+        throw new Error(`seed ${seed}, format ${workload.format}, a crash after ${shot.events} events, ${JSON.stringify(origin)}: ${String((error as Error).stack)}\n  told before: ${told}`, {
+          cause: error,
+        })
+      }
     }
-  }
+  })
 }
 
 /** Opens what a crash left, holds it against the journal, goes on with it; and crashes that opening, too. */
-async function checkShot(shot: Shot, journal: readonly LogEvent[], random: Random, tally: CrashTally): Promise<void> {
+async function checkShot(shot: Shot, { journal, format }: Workload, random: Random, tally: CrashTally): Promise<void> {
   const { disk } = shot
   const { unsynced, tornWrites } = disk.origin as CrashOutcome
   tally.crashes++
@@ -102,7 +129,7 @@ async function checkShot(shot: Shot, journal: readonly LogEvent[], random: Rando
     if (!random.chance(1 / callsPerNestedShot)) return
     crashedAgain.push({ disk: disk.afterCrash(random.chance(0.2) ? 'process' : undefined), events: known.length })
   }
-  const log = await WriteAheadLog.open(directory, { fileSystem: disk })
+  const log = await openLog(disk, format)
   if (log.recovery.tornBytes > 0) tally.tornTails++
   if (log.recovery.ambiguous) tally.ambiguous++
   if (log.recovery.clean) tally.clean++
@@ -111,34 +138,36 @@ async function checkShot(shot: Shot, journal: readonly LogEvent[], random: Rando
   // What an opening showed must be found by every later one; what a crash came in front of need not be.
   const { firstOffset, lastOffset } = log
   known.push({ kind: 'opened', firstOffset, lastOffset }, { kind: 'append', first: lastOffset + 1, payloads: ['more'], batch: false })
-  const offset = await log.append(Buffer.from('more'))
+  const offset = await log.append(entryOf('more', format))
   if (offset !== lastOffset + 1) throw new Error(`the offset behind ${lastOffset} was ${offset}`)
   known.push({ kind: 'durable', last: offset })
   await log.close()
   disk.onCall = undefined
-  new Expectation(known).check(await reopen(disk))
+  new Expectation(known).check(await reopen(disk, format))
 
   for (const again of crashedAgain) {
     tally.crashes++
     tally.ofRecoveries++
-    new Expectation(known.slice(0, again.events)).check(await reopen(again.disk))
+    new Expectation(known.slice(0, again.events)).check(await reopen(again.disk, format))
   }
 }
 
-async function reopen(disk: SimulatedDisk): Promise<WriteAheadLog> {
+async function reopen(disk: SimulatedDisk, format: 1 | 2): Promise<Log> {
   // The copy has no lock and no hook: the log is looked at, and thrown away with its disk.
-  return WriteAheadLog.open(directory, { fileSystem: disk.copy() })
+  return openLog(disk.copy(), format)
 }
 
 class Workload {
   readonly journal: LogEvent[] = []
   readonly shots: Shot[] = []
+  readonly format: 1 | 2
+  readonly hasLatency: boolean
   readonly #seed: number
   readonly #random: Random
   readonly #tally: CrashTally
   #disk: SimulatedDisk
   #phase: Phase = 'opening'
-  #log: WriteAheadLog | undefined
+  #log: Log | undefined
   #sync: 'always' | 'interval' | 'manual' = 'always'
   /** Offset of the newest entry that was asked for. */
   #last = 0
@@ -148,7 +177,10 @@ class Workload {
     this.#seed = seed
     this.#random = random
     this.#tally = tally
-    this.#disk = new SimulatedDisk({ seed, directories: ['/data'] })
+    this.format = random.chance(0.15) ? 1 : 2
+    this.hasLatency = random.chance(0.4)
+    const latency = new Random(seed)
+    this.#disk = new SimulatedDisk({ seed, directories: ['/data'], ...(this.hasLatency ? { latencyMs: () => latency.below(4) } : {}) })
     this.#watch()
   }
 
@@ -170,8 +202,9 @@ class Workload {
 
   #watch(): void {
     this.#disk.onCall = ({ path, kind }, moment) => {
-      if (moment === 'before' || !this.#random.chance(1 / callsPerShot)) return
+      if (moment === 'before' || !this.#random.chance(moment === 'during' ? 0.7 : 1 / callsPerShot)) return
       this.#shoot()
+      if (moment === 'during') this.#tally.duringWriteThrough++
       const isRoll = this.#phase === 'appending' && (path.endsWith('.tmp') || kind === 'syncDirectory' || kind === 'truncate')
       if (isRoll) this.#tally.duringRoll++
       if (this.#phase === 'truncating') this.#tally.duringTruncation++
@@ -198,8 +231,12 @@ class Workload {
     this.#phase = 'opening'
     this.#sync = (['always', 'always', 'interval', 'manual'] as const)[random.below(4)] ?? 'always'
     if (random.chance(0.6)) this.#injectFault()
-    const options = { fileSystem: this.#disk, maxSegmentSize: 300 + random.below(3000), sync: this.#sync }
-    const log = await WriteAheadLog.open(directory, options)
+    const log = await openLog(this.#disk, this.format, {
+      maxSegmentSize: random.chance(0.1) ? 200_000 : 300 + random.below(3000),
+      sync: this.#sync,
+      commit: random.pick(['auto', 'inline', 'background']),
+      ...(this.#sync === 'interval' ? { syncInterval: 1 + random.below(10) } : {}),
+    })
     this.#log = log
     this.journal.push({ kind: 'opened', firstOffset: log.firstOffset, lastOffset: log.lastOffset })
     this.#last = log.lastOffset
@@ -239,7 +276,7 @@ class Workload {
     this.#disk.heal()
   }
 
-  async #step(log: WriteAheadLog): Promise<void> {
+  async #step(log: Log): Promise<void> {
     const random = this.#random
     const choice = random.below(100)
     try {
@@ -270,50 +307,54 @@ class Workload {
 
   #ask(count: number, batch: boolean): { payloads: string[]; last: number } {
     const payloads = Array.from({ length: count }, () => this.#payload())
-    this.journal.push({ kind: 'append', first: this.#last + 1, payloads, batch })
+    // In format 1 a batch is no more than entries one behind the other.
+    this.journal.push({ kind: 'append', first: this.#last + 1, payloads, batch: batch && this.format === 2 })
     this.#last += count
     return { payloads, last: this.#last }
   }
 
-  async #append(log: WriteAheadLog): Promise<void> {
+  async #append(log: Log): Promise<void> {
     const { payloads, last } = this.#ask(1, false)
-    const offset = await log.append(Buffer.from(payloads[0] as string, 'latin1'))
+    const offset = await log.append(entryOf(payloads[0] as string, this.format))
     if (offset !== last) throw new Error(`append gave offset ${offset}, and ${last} was next`)
     this.#acknowledged(last)
   }
 
-  async #appendBatch(log: WriteAheadLog): Promise<void> {
+  async #appendBatch(log: Log): Promise<void> {
     const { payloads, last } = this.#ask(1 + this.#random.below(5), true)
-    await log.appendBatch(payloads.map((payload) => Buffer.from(payload, 'latin1')))
+    await log.appendBatch(payloads.map((payload) => entryOf(payload, this.format)))
     this.#acknowledged(last)
   }
 
-  #appendSync(log: WriteAheadLog): void {
+  #appendSync(log: Log): void {
     const { payloads, last } = this.#ask(1, false)
-    log.appendSync(Buffer.from(payloads[0] as string, 'latin1'))
+    log.appendSync(entryOf(payloads[0] as string, this.format))
     this.#acknowledged(last)
   }
 
-  async #syncLog(log: WriteAheadLog): Promise<void> {
+  async #syncLog(log: Log): Promise<void> {
     const last = this.#last
     await log.sync()
     this.#durable(last)
   }
 
-  async #truncate(log: WriteAheadLog): Promise<void> {
+  async #truncate(log: Log): Promise<void> {
     const offset = log.firstOffset + this.#random.below(this.#last + 2 - log.firstOffset)
     this.journal.push({ kind: 'truncate', offset })
     this.#phase = 'truncating'
     await log.truncateBefore(offset)
     this.#phase = 'appending'
-    this.journal.push({ kind: 'truncated', offset })
+    // Format 1 frees whole segments only.
+    this.journal.push({ kind: 'truncated', offset: this.format === 2 ? offset : log.firstOffset })
   }
 
   /** Mostly the newest few, as a replica does; now and then all of it. */
-  async #cut(log: WriteAheadLog): Promise<void> {
-    const most = log.lastOffset - log.firstOffset + 1
+  async #cut(log: Log): Promise<void> {
+    // Format 1 can't be without an entry once its first ones are gone: the offset would be lost.
+    const kept = this.format === 1 && log.firstOffset > 1 ? 1 : 0
+    const most = log.lastOffset - log.firstOffset + 1 - kept
     const offset = log.lastOffset - this.#random.below((this.#random.chance(0.2) ? most : Math.min(most, 8)) + 1)
-    this.journal.push({ kind: 'cutting', offset })
+    this.journal.push({ kind: 'cutting', offset, anyEnd: this.format === 1 })
     this.#phase = 'cutting'
     const cut = log.truncateAfter(offset)
     this.#last = offset

@@ -556,6 +556,18 @@ describe('a failed sync', () => {
     expect(marks(disk.afterCrash('none'))).toEqual([1])
   })
 
+  it.each(['ext4', 'btrfs'] as const)('as on %s is told to every handle once, by a write that goes through as well', (syncFailure) => {
+    const { disk, file } = diskWithFile(1)
+    const through = disk.openSync(path, { access: 'write', writeThrough: true })
+    const third = disk.openSync(path, { access: 'write' })
+    file.writeSync([filled(2, sector)], 0)
+    disk.fail({ kind: 'dataSync', code: 'EIO', syncFailure })
+    expect(codeOf(() => file.dataSyncSync())).toBe('EIO')
+    const told = [third, file, third].map((handle) => codeOf(() => handle.dataSyncSync()))
+    expect(told).toEqual(['EIO', undefined, undefined])
+    expect([1, 2].map(() => codeOf(() => through.writeSync([filled(3, sector)], 0)))).toEqual(['EIO', undefined])
+  })
+
   it('of a directory makes no name durable, and loses none', () => {
     const { disk } = diskWithFile(1)
     disk.renameSync(path, '/data/b')
