@@ -1,7 +1,7 @@
 import { WalError, WriteAheadLog } from 'forelog'
 import { expect, test } from 'vitest'
 import { runExample, temporaryDirectory } from '../support/run-example.js'
-import { appendOrMakeRoom, count, rawLog, reading, stockEntries as entries, type StockLog } from './recipes.js'
+import { appendOrMakeRoom, blocking, count, manualSync, manyAppends, rawLog, reading, stockEntries as entries, type StockLog } from './recipes.js'
 
 test('a raw log gives back types and payloads', async () => {
   expect(await rawLog(temporaryDirectory())).toEqual([
@@ -30,6 +30,26 @@ test('an append that finds the disk full is made again, once there is room', asy
 
   expect(await appendOrMakeRoom(log, 'a', 5)).toBe(9)
   expect(calls).toEqual(['append', 'truncate before 5', 'append'])
+})
+
+test('many appends in a window are all there, in order', async () => {
+  await using log = await WriteAheadLog.open(temporaryDirectory(), { entries })
+  await manyAppends(log, Array.from({ length: 2500 }, (_, amount) => ({ key: 'a', amount })))
+
+  expect([...log.entriesSync()].map(({ entry }) => entry.name === 'put' && entry.value.amount)).toEqual(Array.from({ length: 2500 }, (_, n) => n))
+  expect(log.stats().syncs).toBeLessThan(1250)
+})
+
+test('a script can block', async () => {
+  const directory = temporaryDirectory()
+  await blocking(directory)
+  await using log = await WriteAheadLog.open(directory, { entries })
+  expect((await log.get(1)).entry).toMatchObject({ name: 'del', value: 'apples' })
+})
+
+test('a manual sync covers what was appended before it', async () => {
+  const measurements = Array.from({ length: 10 }, (_, amount) => ({ key: 'a', amount }))
+  expect(await manualSync(temporaryDirectory(), measurements)).toBe(10)
 })
 
 test('it runs, and pino takes what the log says', async () => {

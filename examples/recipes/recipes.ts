@@ -59,6 +59,37 @@ export async function appendOrMakeRoom(log: StockLog, key: string, checkpoint: n
   // #endregion
 }
 
+export async function manyAppends(log: StockLog, deliveries: Iterable<{ key: string; amount: number }>): Promise<void> {
+  // #region window
+  // Not one after the other: appends that wait together share a write and a sync. Not all at once either, for memory has an end.
+  const waiting = new Set<Promise<unknown>>()
+  for (const delivery of deliveries) {
+    const append = log.append(entries.put(delivery)).finally(() => waiting.delete(append))
+    waiting.add(append)
+    if (waiting.size === 1000) await Promise.race(waiting)
+  }
+  await Promise.all(waiting)
+  // #endregion
+}
+
+export async function blocking(directory: string): Promise<void> {
+  // #region blocking
+  const log = await WriteAheadLog.open(directory, { entries })
+  for (const { offset, entry } of log.entriesSync()) console.log(offset, entry.name)
+  log.appendSync(entries.del('apples')) // returns when it is on stable storage
+  // #endregion
+  await log.close()
+}
+
+export async function manualSync(directory: string, measurements: Iterable<{ key: string; amount: number }>): Promise<number> {
+  // #region manual
+  await using log = await WriteAheadLog.open(directory, { entries, sync: 'manual' })
+  for (const measurement of measurements) await log.append(entries.put(measurement)) // the operating system has it
+  const durable = await log.sync() // all of it is on stable storage
+  // #endregion
+  return durable
+}
+
 export async function withLogger(directory: string): Promise<void> {
   // #region logger
   const log = await WriteAheadLog.open(directory, { entries, logger: pino({ name: 'stock' }) })

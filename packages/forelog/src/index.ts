@@ -3,6 +3,7 @@
  * after any crash.
  *
  * @packageDocumentation
+ * @module forelog
  */
 export type { CommitMode } from './commit/inline-policy.js'
 export type { SyncMode } from './commit/sync-policy.js'

@@ -1,5 +1,8 @@
 /**
  * `forelog/testing`: a disk that crashes, for testing what is built on a log.
+ *
+ * @packageDocumentation
+ * @module forelog/testing
  */
 export { exploreCrashes } from './explore-crashes.js'
 export type {

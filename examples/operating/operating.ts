@@ -1,0 +1,58 @@
+/**
+ * What a service does with its log besides appending: watching it, backing it up, coming back from a backup.
+ */
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { LogStats, RecoveryReport, SegmentInfo } from 'forelog'
+
+// #region backup
+/** Copies a log while it is in use. The copy has all that was acknowledged before the call, and opens like any log. */
+export async function backUp(log: { segments(): readonly SegmentInfo[] }, to: string): Promise<void> {
+  await mkdir(to)
+  for (const { path, bytes } of log.segments()) {
+    const copy = join(to, basename(path))
+    // No further than what was written when the call came: behind that, an append may be half done.
+    await pipeline(createReadStream(path, { end: bytes - 1 }), createWriteStream(copy))
+    await sync(copy)
+  }
+  await sync(to)
+  await sync(dirname(to))
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+// #endregion
+
+// #region metrics
+/** The figures to watch, in the text format of Prometheus. */
+export function metrics({ appends, pendingBytes, syncMs, refused, segments }: LogStats): string {
+  return [
+    `log_appends_total ${appends}`,
+    `log_pending_bytes ${pendingBytes}`,
+    `log_segments ${segments}`,
+    `log_refused_total{reason="no space"} ${refused.noSpace}`,
+    `log_refused_total{reason="backpressure"} ${refused.backpressure}`,
+    `log_sync_seconds_sum ${syncMs.sum / 1000}`,
+    `log_sync_seconds_count ${syncMs.count}`,
+    '',
+  ].join('\n')
+}
+// #endregion
+
+// #region recovery
+/** What a start has to say about the log it found; undefined: nothing that a person has to know. */
+export function worthKnowing({ clean, tornBytes, ambiguous, quarantined }: RecoveryReport): string | undefined {
+  if (clean) return undefined
+  if (ambiguous) return `${tornBytes} bytes were cut off, and they may have been an acknowledged entry that rotted: look into ${quarantined.join(', ')}`
+  if (tornBytes > 0) return `the last process died in a write: ${tornBytes} unacknowledged bytes were cut off, see ${quarantined.join(', ')}`
+  return 'the last process died, and nothing was lost'
+}
+// #endregion
