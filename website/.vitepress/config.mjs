@@ -36,7 +36,11 @@ const guide = [
   },
   {
     text: 'How it works',
-    items: [page('Architecture', 'ARCHITECTURE')],
+    items: [
+      page('Architecture', 'ARCHITECTURE'),
+      page('The format', 'FORMAT'),
+      page('Performance', 'PERFORMANCE'),
+    ],
   },
 ]
 
@@ -56,7 +60,7 @@ export default defineConfig({
   base: process.env.DOCS_BASE ?? '/',
   head: [['link', { rel: 'icon', type: 'image/svg+xml', href: `${process.env.DOCS_BASE ?? '/'}logo.svg` }]],
   // As the forge has them, so that links to headings hold in both places.
-  markdown: { anchor: { slugify } },
+  markdown: { anchor: { slugify }, languageAlias: { hex: 'txt' } },
   themeConfig: {
     logo: '/logo.svg',
     nav: [
