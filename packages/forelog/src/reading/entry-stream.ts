@@ -27,10 +27,11 @@ export interface EntryStream<E> extends AsyncIterable<StoredEntry<E>> {
   batches(): AsyncIterable<readonly StoredEntry<E>[]>
 }
 
-const names = { from: true, to: true, copy: true, signal: true } as const satisfies Record<keyof ReadOptions, true>
-const { signal: _signal, ...blockingNames } = names
-const { to: _to, ...followNames } = names
-const namesOf = { entries: names, entriesSync: blockingNames, follow: followNames } as const
+const namesOf: Readonly<Record<'entries' | 'entriesSync' | 'follow', Readonly<Record<string, true>>>> = {
+  entries: { from: true, to: true, copy: true, signal: true } satisfies Record<keyof ReadOptions, true>,
+  entriesSync: { from: true, to: true, copy: true },
+  follow: { from: true, copy: true, signal: true },
+}
 
 /** Refuses what is no option, or no value of one, at the call; an offset that the log doesn't have is told at the first step. */
 export function checkReadOptions(what: keyof typeof namesOf, options: ReadOptions): void {
