@@ -6,10 +6,12 @@ const ground = ['errors', 'logger', 'stats', 'steps']
 const segmentsAndBelow = ['segments', 'options', 'files', 'commit', 'entries', 'format', ...ground]
 
 const floors = {
-  index: ['log-types', 'write-ahead-log', 'maintenance', 'recovery', 'reading', ...segmentsAndBelow],
+  index: ['log-types', 'write-ahead-log', 'log-reader', 'maintenance', 'recovery', 'reading', ...segmentsAndBelow],
   // Types to pass a log around by.
   'log-types': ['write-ahead-log', 'recovery', 'reading', ...segmentsAndBelow],
-  'write-ahead-log': ['recovery', 'reading', ...segmentsAndBelow],
+  'write-ahead-log': ['log-reader', 'recovery', 'reading', ...segmentsAndBelow],
+  // The reading half alone, of a log that another process writes.
+  'log-reader': ['recovery', 'reading', ...segmentsAndBelow],
 
   // Looks at logs, and mends them, without opening them; beside the log, and neither knows of the other.
   maintenance: ['recovery', ...segmentsAndBelow],

@@ -23,10 +23,11 @@ export type { Entry, PayloadReader, RawEntry } from './entries/entry.js'
 export { type EntryConstructor, EntryRegistry } from './entries/entry-registry.js'
 export type { RawSource } from './entries/raw-entries.js'
 export { errorCodes, type LockHolder, WalError, type WalErrorCode, type WalErrorFacts } from './errors.js'
-export type { FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from './files/file-system.js'
+export type { DirectoryWatch, FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from './files/file-system.js'
 export { nodeFileSystem } from './files/node-file-system.js'
 export type { Format } from './format/record.js'
 export type { Logger } from './logger.js'
+export type { ReaderOptions } from './log-reader.js'
 export type { LogOf, LogReader } from './log-types.js'
 export type {
   EndReport,

@@ -18,6 +18,14 @@ export function* step<T>(now: () => T, later: () => Promise<T>): Steps<T> {
   return (yield { now, later }) as T
 }
 
+/** Waits: on this thread, too. */
+export function pause(milliseconds: number): Steps<void> {
+  return step(
+    () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds),
+    () => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)),
+  )
+}
+
 /** Runs a procedure to its end on this thread. */
 export function runBlocking<T>(steps: Steps<T>): T {
   let next = steps.next()

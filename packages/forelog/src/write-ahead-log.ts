@@ -13,10 +13,12 @@ import type { RawSource } from './entries/raw-entries.js'
 import { isNoSpace, reasonOf, WalError } from './errors.js'
 import type { FileLock } from './files/file-system.js'
 import type { GroupBuilder } from './format/group-builder.js'
+import { OpenedReader, type ReaderOptions } from './log-reader.js'
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { EntryReader, outOfRange, type StoredEntry } from './reading/entry-reader.js'
 import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
 import { followLog, type FollowOptions } from './reading/follow.js'
+import type { LogReader } from './reading/log-reader.js'
 import { SharedTail } from './reading/shared-tail.js'
 import type { GrowingLog } from './reading/tail-reader.js'
 import { openLog } from './recovery/open-log.js'
@@ -148,6 +150,27 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     if (report.tornBytes > 0) logger.warn(facts, 'opened a log and cut off its torn tail')
     else logger.info(facts, 'opened a log')
     return log
+  }
+
+  /**
+   * Opens the log in a directory for reading alone, beside a writer in another process or without one. Takes no lock, changes nothing,
+   * and shows only what the log proves to be on stable storage: an entry is shown once a later record vouches for it, some
+   * milliseconds after its sync at the latest. Format 1 proves nothing: there the whole records that are found are shown.
+   *
+   * `firstOffset`, `lastOffset` and `durableOffset` are those of the last look at the files; `get`, `entries` and `entriesSync` look
+   * first, and `follow` looks whenever the file system tells of a change. What fails is read again before it is called damage.
+   *
+   * Rejects with `ERR_WAL_OPTION`, `ERR_WAL_READ_FAILED` (no such directory, for example), `ERR_WAL_CORRUPT`, `ERR_WAL_SEGMENT_MISSING`,
+   * `ERR_WAL_FORMAT`.
+   *
+   * @example
+   * ```ts
+   * const reader = await WriteAheadLog.openReader('./data/orders', { entries })
+   * for await (const { offset, entry } of reader.follow({ from: shipped + 1 })) await ship(offset, entry)
+   * ```
+   */
+  static async openReader<S extends EntrySource = RawSource>(directory: string | URL, options: ReaderOptions<S> = {}): Promise<LogReader<EntryOf<S>>> {
+    return OpenedReader.open(directory, options)
   }
 
   /** First entry that is wanted; 1 in a new log. One more than `lastOffset` when the log is empty. */

@@ -47,6 +47,13 @@ export interface FileSystem {
    * absent, tools that look at a log can't tell whether somebody writes it.
    */
   examineLock?(path: string): Promise<LockState>
+
+  /**
+   * Says that something in a directory has changed: a name, or the bytes of a file. May say so too often, and may miss it; `name` is
+   * that of the file, where it is known. Keeps no process alive. Optional: where it is absent, or gives nothing, readers look again
+   * and again.
+   */
+  watch?(directory: string, onChange: (name: string | undefined) => void): DirectoryWatch | undefined
 }
 
 export interface LockState {
@@ -95,6 +102,11 @@ export interface OpenFile {
 
   close(): Promise<void>
   closeSync(): void
+}
+
+/** Tells of changes until it is closed. */
+export interface DirectoryWatch {
+  close(): void
 }
 
 export interface FileLock {

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { examineLock, lockFile } from './directory-lock.js'
-import type { FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from './file-system.js'
+import type { DirectoryWatch, FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from './file-system.js'
 
 /**
  * The file system of the machine, on the plain descriptors of node:fs.
@@ -46,6 +46,20 @@ export const nodeFileSystem: FileSystem = {
 
   lock: (path, mode): Promise<FileLock> => lockFile(path, mode),
   examineLock: (path): Promise<LockState> => examineLock(path),
+
+  watch,
+}
+
+/** Undefined where the system has no notifications left to give, or none for this file system. */
+function watch(directory: string, onChange: (name: string | undefined) => void): DirectoryWatch | undefined {
+  try {
+    const watcher = fs.watch(directory, { persistent: false }, (_event, name) => onChange(name ?? undefined))
+    // The directory was removed, for example: whoever reads finds that out by reading.
+    watcher.on('error', () => watcher.close())
+    return { close: () => watcher.close() }
+  } catch {
+    return undefined
+  }
 }
 
 // Absent on Windows, whatever the types say.

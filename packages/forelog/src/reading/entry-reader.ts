@@ -23,6 +23,10 @@ export interface ReadableLog {
   readonly lastOffset: number
   /** Throws when the log is closed or has failed. */
   assertReadable(): void
+  /** Of a log that another process writes: asks whether entries were taken away meanwhile; not always, where the last time was just now. */
+  refresh?(always: boolean): Steps<void>
+  /** Of such a log, too: waits and looks again; false when that was tried often enough, and an error is to be believed. */
+  retry?(attempt: number): Steps<boolean>
 }
 
 /** What a reader reads: all of it known when it begins. */
@@ -110,8 +114,8 @@ export class EntryReader<E> {
 
   /** The next run that has an entry of the range, from this segment or a later one. */
   *#nextRun(): Steps<RecordRun> {
-    const { segments } = this.#log
-    for (;;) {
+    for (let attempt = 1; ; ) {
+      const { segments } = this.#log
       this.assertKept(this.#next)
       const segment: Segment = this.#segment ?? (segments.live[segments.indexOf(this.#next)] as Segment)
       this.#segment = segment
@@ -126,10 +130,12 @@ export class EntryReader<E> {
         } finally {
           yield* segments.release(segment)
         }
+        if (this.#log.refresh !== undefined) yield* this.#log.refresh(false)
       } catch (error) {
         // A segment that a truncation took away is not damaged or missing.
         this.assertKept(this.#next)
-        if (this.#segment === segment && segments.live.includes(segment)) throw error
+        const isThere = this.#segment === segment && segments.live.includes(segment)
+        if (isThere && (this.#log.retry === undefined || !(yield* this.#log.retry(attempt++)))) throw error
         this.#standNowhere()
         continue
       }

@@ -46,22 +46,26 @@ export function checkReadOptions(what: keyof typeof namesOf, options: ReadOption
   if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.aborted !== 'boolean') throw wrong('signal', signal, 'an AbortSignal')
 }
 
-export function entryStream<E>(log: ReadableLog, options: ReadOptions): EntryStream<E> {
+/** @param look of a log that another process writes: asked when reading begins, and the end is that which it finds */
+export function entryStream<E>(log: ReadableLog, options: ReadOptions, look?: () => Promise<void>): EntryStream<E> {
   // The end is that of the moment of the call; what is wrong with the range is told at the first step.
   const lastOffset = log.lastOffset
   const { signal } = options
-  const begin = (): EntryReader<E> => new EntryReader<E>(log, rangeOf(log, options, lastOffset))
+  const reader = (end: number): EntryReader<E> => new EntryReader<E>(log, rangeOf(log, options, end))
+  const begin: Begin<E> = look === undefined ? () => reader(lastOffset) : () => look().then(() => reader(log.lastOffset))
   return {
     [Symbol.asyncIterator]: () => new EntryIterator(log, begin, signal),
     batches: () => ({ [Symbol.asyncIterator]: () => batchesOf(begin, signal) }),
   }
 }
 
-export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>): Iterable<StoredEntry<E>> {
+/** @param look as in `entryStream` */
+export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>, look?: () => void): Iterable<StoredEntry<E>> {
   const lastOffset = log.lastOffset
   return {
     *[Symbol.iterator]() {
-      const reader = new EntryReader<E>(log, rangeOf(log, options, lastOffset))
+      look?.()
+      const reader = new EntryReader<E>(log, rangeOf(log, options, look === undefined ? lastOffset : log.lastOffset))
       for (let batch = runBlocking(reader.nextBatch()); batch !== undefined; batch = runBlocking(reader.nextBatch())) {
         for (const entry of batch) {
           reader.assertKept(entry.offset)
@@ -82,9 +86,11 @@ function rangeOf(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'c
   return { from, to, copy: options.copy ?? true }
 }
 
-async function* batchesOf<E>(begin: () => EntryReader<E>, signal: AbortSignal | undefined): AsyncGenerator<readonly StoredEntry<E>[]> {
+type Begin<E> = () => EntryReader<E> | Promise<EntryReader<E>>
+
+async function* batchesOf<E>(begin: Begin<E>, signal: AbortSignal | undefined): AsyncGenerator<readonly StoredEntry<E>[]> {
   assertNotAborted(signal)
-  const reader = begin()
+  const reader = await begin()
   for (;;) {
     const batch = await runPooled(reader.nextBatch())
     assertNotAborted(signal)
@@ -99,7 +105,7 @@ async function* batchesOf<E>(begin: () => EntryReader<E>, signal: AbortSignal | 
  */
 class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefined> {
   readonly #log: ReadableLog
-  readonly #begin: () => EntryReader<E>
+  readonly #begin: Begin<E>
   readonly #signal: AbortSignal | undefined
   #reader: EntryReader<E> | undefined
   #batch: readonly StoredEntry<E>[] = []
@@ -108,7 +114,7 @@ class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefine
   /** The step that is under way: a next one waits for it, as with a generator. */
   #step: Promise<IteratorResult<StoredEntry<E>, undefined>> | undefined
 
-  constructor(log: ReadableLog, begin: () => EntryReader<E>, signal: AbortSignal | undefined) {
+  constructor(log: ReadableLog, begin: Begin<E>, signal: AbortSignal | undefined) {
     this.#log = log
     this.#begin = begin
     this.#signal = signal
@@ -147,7 +153,7 @@ class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefine
       if (this.#index < this.#batch.length) return { done: false, value: this.#take() }
       try {
         assertNotAborted(this.#signal)
-        this.#reader ??= this.#begin()
+        this.#reader ??= await this.#begin()
         const batch = await runPooled(this.#reader.nextBatch())
         assertNotAborted(this.#signal)
         if (batch === undefined) break

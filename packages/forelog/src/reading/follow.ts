@@ -78,7 +78,7 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
         } catch (error) {
           if (this.#hasEnded()) return
           this.#assertStanding()
-          if ((await this.#log.retry?.(attempt++)) !== true) throw error
+          if (this.#log.retry === undefined || !(await runPooled(this.#log.retry(attempt++)))) throw error
           continue
         }
         attempt = 1

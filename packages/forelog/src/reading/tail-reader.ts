@@ -13,10 +13,6 @@ export interface GrowingLog extends ReadableLog {
   readonly durableOffset: number
   /** Whether nothing is read any more, without that being a failure. */
   readonly ended: boolean
-  /** Of a log that another process writes: looks again for what was truncated meanwhile. */
-  refresh?(): Steps<void>
-  /** Of such a log, too: waits, looks again, and says whether to try again before an error is believed. */
-  retry?(attempt: number): Promise<boolean>
 }
 
 /** Records that follow each other, in memory of their own, still encoded. */
@@ -72,7 +68,7 @@ export class TailReader {
       try {
         const run = yield* this.#readSegment(segment, last, segment === segments.newest, bytes)
         // Read from a file that a truncation may have taken away meanwhile.
-        if (this.#log.refresh !== undefined) yield* this.#log.refresh()
+        if (this.#log.refresh !== undefined) yield* this.#log.refresh(true)
         if (segments.cutCount !== this.#knownCuts) return undefined
         if (run !== undefined) {
           this.#next = run.nextOffset

@@ -152,7 +152,7 @@ interface FoundVoucher {
 }
 
 /** The first voucher at or behind a place. */
-function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<FoundVoucher | undefined> {
+export function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<FoundVoucher | undefined> {
   const salt = Buffer.from(fromHex(expected.salt))
   for (let position = from; window.left(position) >= salt.length; ) {
     const loaded = yield* window.load(position, salt.length)

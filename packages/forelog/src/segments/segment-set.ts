@@ -75,6 +75,11 @@ export class SegmentSet {
     this.#live.push(segment)
   }
 
+  /** Of a log that another process writes: what is live now. */
+  replace(live: readonly Segment[]): void {
+    this.#live = [...live]
+  }
+
   /** The segment that holds an offset: the newest one that begins at or below it. */
   indexOf(offset: number): number {
     let low = 0

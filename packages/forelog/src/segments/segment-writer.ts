@@ -396,6 +396,7 @@ export class SegmentWriter {
     this.#position = position
     this.#syncedTo = position
     this.#segments.newest.bytes = position
+    this.#segments.newest.index.clear()
     this.#durableOffset = this.#nextOffset - 1
   }
 
