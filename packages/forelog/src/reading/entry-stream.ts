@@ -34,7 +34,7 @@ const namesOf: Readonly<Record<'entries' | 'entriesSync' | 'follow', Readonly<Re
 }
 
 /** Refuses what is no option, or no value of one, at the call; an offset that the log doesn't have is told at the first step. */
-export function checkReadOptions(what: keyof typeof namesOf, options: ReadOptions): void {
+export function checkReadOptions(what: 'entries' | 'entriesSync' | 'follow', options: ReadOptions): void {
   checkNames(what, options, namesOf[what])
   const { from, to, copy, signal } = options
   for (const [option, offset] of [['from', from] as const, ['to', to] as const]) {
