@@ -184,7 +184,8 @@ export class LogWalk {
   /** Whether a segment continues the one before it. */
   #checkJoint(segment: OutlinedSegment): void {
     const before = this.#before
-    if (before === undefined || segment.header?.cut === true) return
+    // Behind a broken header nobody knows whether it is a cut.
+    if (before === undefined || segment.header?.cut === true || (this.#outline.format === 2 && segment.header === undefined)) return
     const { firstOffset } = segment
     if (firstOffset > before.nextOffset && !before.openEnd && segment.gapBefore !== true) {
       this.#fault(segment, {

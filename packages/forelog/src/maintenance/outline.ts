@@ -2,14 +2,13 @@
  * What a log is, as far as its names, its headers and its end tell: what opening looks at, without a refusal where it would refuse. The
  * decisions are those of recovery (recovery/decide.ts); here they are told, and everything that can be read is found all the same.
  */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { EntryAdapter } from '../entries/entry.js'
 import { reasonOf, systemCode, WalError } from '../errors.js'
 import { DurableFile, listDirectory } from '../files/durable-file.js'
-import type { Close, SegmentHeader } from '../format/control-record.js'
+import { type Close, readControlFrame, readSegmentHeader, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import type { ChainPosition } from '../format/group.js'
 import type { Format } from '../format/record.js'
-import { segmentHeaderBytes } from '../format/control-record.js'
 import { type Decision, decideEnd, decideEndOfFormat1, decideSegments, type FoundSegment } from '../recovery/decide.js'
 import { examineNewest, type NewestSegment } from '../recovery/examine-newest.js'
 import { assertInOrder, examine, type Found, look } from '../recovery/recover-format1.js'
@@ -72,6 +71,8 @@ export interface Outline {
 const looksBesideWriter = 10
 const looksWhereUnknown = 2
 const betweenLooksMs = 20
+/** What is read behind a broken header, to find what continues it. */
+const headerNeighbourBytes = 64 * 1024
 
 /**
  * @param held whether somebody holds the log's lock; undefined: that can't be told
@@ -114,11 +115,11 @@ function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fa
   const marks = read.map(({ found: { header } }) => (header !== 'empty' && 'lowWaterMark' in header ? (header as SegmentHeader).lowWaterMark : 0))
   const lowWaterMark = Math.max(end?.lowWaterMark ?? 0, ...marks.slice(-1), end === undefined ? Math.max(0, ...marks) : 0)
   const traced = trace(request.directory, read, lowWaterMark)
-  faults.push(...traced.faults)
+  for (const fault of traced.faults) faults.push(yield* explained(request, fault, read))
   const decision = decideSegments(read.map(({ found }) => found), lowWaterMark)
   if (decision.action === 'refuse' && traced.faults.length === 0) {
     const path = join(request.directory, decision.name)
-    faults.push({ kind: 'stray', path, position: 0, bytes: 0, why: decision.why, meaning: 'The log does not open.' })
+    faults.push({ kind: 'chain', path, position: 0, bytes: 0, why: decision.why, meaning: 'The log does not open.' })
   }
   const logId = traced.segments.findLast(({ header, state }) => header !== undefined && state === 'live')?.header?.logId
   return {
@@ -235,7 +236,12 @@ function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: nu
     const place = live.get(each)
     const isStray = place === undefined && found.header !== 'empty' && !fits(each, logId)
     if (isStray) {
-      const why = result.found !== 'header' ? `nothing refers to it, and its header can't be read: ${result.why}` : 'it belongs to another log'
+      const why =
+        result.found !== 'header'
+          ? `nothing refers to it, and its header can't be read: ${result.why}`
+          : result.header.logId === logId
+            ? `its header is that of segment ${result.header.segmentId}, first offset ${result.header.firstOffset}: it was renamed, or is a copy`
+            : 'it belongs to another log'
       faults.push(faultOf(directory, found, 'stray', why, 'No entry of the log is in it, but the log does not open while it is there.'))
     }
     return {
@@ -255,8 +261,45 @@ function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: nu
   return { segments, firstOffset: Math.max(lowWaterMark, first), faults }
 }
 
+/** A broken header, with the bit that explains it, where one does. */
+function* explained(request: LookRequest, fault: Fault, read: readonly ReadSegment[]): Steps<Fault> {
+  const segment = read.find(({ found }) => found.name === basename(fault.path))
+  if (fault.kind !== 'header' || segment?.result.found !== 'nothing' || segment.fileBytes < segmentHeaderBytes) return fault
+  const file = yield* DurableFile.open(request.fileSystem, fault.path, { access: 'read' })
+  try {
+    const bytes = new Uint8Array(Math.min(segment.fileBytes, segmentHeaderBytes + headerNeighbourBytes))
+    const loaded = bytes.subarray(0, yield* file.read(bytes, 0))
+    const logId = (read.findLast(({ result }) => result.found === 'header')?.found.header as SegmentHeader | undefined)?.logId
+    const bit = flippedHeaderBit(loaded, segment.fileBytes, { ...segment.found, logId })
+    return bit === undefined ? fault : { ...fault, bit, meaning: 'One flipped bit explains it, and mending it loses nothing.' }
+  } finally {
+    yield* file.close()
+  }
+}
+
+function flippedHeaderBit(
+  bytes: Uint8Array,
+  fileBytes: number,
+  wanted: { readonly id: number; readonly firstOffset: number; readonly logId: string | undefined },
+): { position: number; bit: number } | undefined {
+  const next = readControlFrame(bytes, segmentHeaderBytes, bytes.length - segmentHeaderBytes, fileBytes - segmentHeaderBytes)
+  for (let position = 0; position < segmentHeaderBytes; position++) {
+    for (let bit = 0; bit < 8; bit++) {
+      const before = bytes[position] as number
+      bytes[position] = before ^ (1 << bit)
+      const result = readSegmentHeader(bytes, fileBytes)
+      bytes[position] = before
+      if (result.found !== 'header' || result.header.segmentId !== wanted.id || result.header.firstOffset !== wanted.firstOffset) continue
+      if (wanted.logId !== undefined && result.header.logId !== wanted.logId) continue
+      if (next.found === 'frame' && (next.frame.salt !== result.frame.salt || next.frame.previous !== result.frame.crc)) continue
+      return { position, bit }
+    }
+  }
+  return undefined
+}
+
 function fits({ found, result }: ReadSegment, logId: string | undefined): boolean {
-  return found.header === 'empty' || (result.found === 'header' && result.header.logId === logId && result.header.segmentId === found.id) || (result.found !== 'header' && logId === undefined)
+  return found.header === 'empty' || (result.found === 'header' && result.header.logId === logId && result.header.segmentId === found.id && result.header.firstOffset === found.firstOffset) || (result.found !== 'header' && logId === undefined)
 }
 
 function faultOf(directory: string, found: FoundSegment, kind: Fault['kind'], why: string, meaning: string): Fault {

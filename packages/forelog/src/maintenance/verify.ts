@@ -71,12 +71,14 @@ export interface Examined {
   readonly outline: Outline | undefined
 }
 
-export async function examineLog(directory: string | URL, options: VerifyOptions<EntrySource>): Promise<Examined> {
+/** @param unwritten whoever calls holds the lock, so nobody writes */
+export async function examineLog(directory: string | URL, options: VerifyOptions<EntrySource>, unwritten = false): Promise<Examined> {
   const { scope = 'everything', maxFaults = 100, maxRanges = 512, onProgress, signal } = options
   if (scope !== 'everything' && scope !== 'structure') throw new WalError('ERR_WAL_OPTION', "option scope must be 'everything' or 'structure'", { option: 'scope' })
   checkCount('maxFaults', maxFaults)
   checkCount('maxRanges', maxRanges)
-  const { request, adapter, writer } = await lookAt(directory, options)
+  const { request, adapter, writer: found } = await lookAt(directory, options)
+  const writer = unwritten ? { held: false, holder: {} } : found
   const outline = await runPooled(outlineLog(request, adapter, writer.held))
   const tally = new Tally(maxFaults, maxRanges, outline)
   if (outline !== undefined) {
@@ -327,7 +329,7 @@ class Tally {
 
   #isClean(outline: Outline | undefined, end: EndReport | undefined): boolean {
     if (outline === undefined) return true
-    if (this.#faultCount > 0 || end?.action !== 'resume') return false
+    if (end?.action !== 'resume') return false
     return outline.format === 1 || outline.end?.close?.clean === true
   }
 

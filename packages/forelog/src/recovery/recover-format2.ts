@@ -51,7 +51,7 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
 
   const decision = decideEnd(failing, request.mode)
   if (decision.action === 'refuse') throw refusal(decision, path, id, end.position, nextOffset)
-  const ofSegments = decideSegments(segments.map(({ found }) => found), end.lowWaterMark)
+  const ofSegments = decideSegments(segments.map(({ found }) => found), Math.max(end.lowWaterMark, request.wantedFrom ?? 0))
   if (ofSegments.action === 'refuse') throw refusalOfSegments(request, ofSegments)
 
   const { file: writable, quarantined } = yield* mend(request, {

@@ -17,6 +17,8 @@ const publicNames = [
   'defineEntries',
   'errorCodes',
   'json',
+  'planRepair',
+  'repair',
   'salvage',
   'utf8',
   'validated',

@@ -1,0 +1,328 @@
+/**
+ * `planRepair` and `repair`: what can be mended is mended, and what must go is copied first. Nothing is touched that the plan doesn't name.
+ *
+ * The order is that of the rules of writing (docs/FORMAT.md): every copy is durable before the first change; each change is synced
+ * before the next; a name is dropped only when what makes it dead is durable. Whoever dies on the way leaves a log for which a plan
+ * can be made again.
+ */
+import { randomBytes } from 'node:crypto'
+import { basename, join } from 'node:path'
+import type { EntrySource } from '../entries/define-entries.js'
+import type { RawSource } from '../entries/raw-entries.js'
+import { isNoSpace, WalError } from '../errors.js'
+import { createDurably, DurableFile, removeFile, syncDirectory } from '../files/durable-file.js'
+import type { FileSystem } from '../files/file-system.js'
+import { nodeFileSystem } from '../files/node-file-system.js'
+import { adapterFor } from '../entries/entry-adapter.js'
+import { crc32 } from '../format/checksum.js'
+import { ControlChain, saltBytes, segmentHeaderBytes } from '../format/control-record.js'
+import { silentLogger } from '../logger.js'
+import { checkNames, resolveDirectory } from '../options.js'
+import { recoverFormat2 } from '../recovery/recover-format2.js'
+import { FileWindow } from '../segments/file-window.js'
+import { GroupWalker } from '../segments/group-walker.js'
+import { lockName, parseSegmentName, quarantineName, type SegmentName, temporarySuffix } from '../segments/segment-name.js'
+import { SegmentSet } from '../segments/segment-set.js'
+import { SegmentWriter } from '../segments/segment-writer.js'
+import { runPooled, step, type Steps } from '../steps.js'
+import type { Outline, OutlinedSegment } from './outline.js'
+import { type Keep, makePlan, planFaults, type RepairAction, type RepairPlan } from './repair-plan.js'
+import type { Progress, VerifyReport } from './report.js'
+import { type Examined, examineLog } from './verify.js'
+
+/** Options of {@link planRepair}. */
+export interface PlanRepairOptions<S extends EntrySource = RawSource> {
+  /** What the log holds. Only format 1 needs it. */
+  entries?: S
+  /** What is kept where damage can't be mended: what stands in `'front'` of it, or at the `'back'`. Without it, a plan names the choices and takes none. */
+  keep?: Keep
+  onProgress?: (progress: Progress) => void
+  signal?: AbortSignal
+  fileSystem?: FileSystem
+}
+
+/** Options of {@link repair}. */
+export interface RepairOptions<S extends EntrySource = RawSource> extends PlanRepairOptions<S> {
+  /** A plan that was made and shown: `repair` refuses where it would do anything else by now. */
+  plan?: RepairPlan
+  /** Permission bits of created files and directories, before the umask. Default 0o640 and 0o750. */
+  fileMode?: number
+  directoryMode?: number
+}
+
+/** What `repair` did. */
+export interface RepairResult {
+  readonly plan: RepairPlan
+  /** Paths of the copies of what was taken out. */
+  readonly quarantined: readonly string[]
+  /** What `verify` finds afterwards. */
+  readonly report: VerifyReport
+}
+
+const planOptionNames = { entries: true, keep: true, onProgress: true, signal: true, fileSystem: true } as const
+const repairOptionNames = { ...planOptionNames, plan: true, fileMode: true, directoryMode: true } as const
+
+/**
+ * What `repair` would do to a log: each change by file, byte and size, and the entries that would be lost. Changes nothing and takes no lock.
+ *
+ * Flipped bits are mended, a torn tail is cut (what opening does as well), files that belong to no log or to another one are set aside. Where more is
+ * damaged than a bit, somebody has to decide what is kept: the plan names the choices, with what each of them loses. Rejects as `verify` does.
+ *
+ * @example
+ * ```ts
+ * const plan = await planRepair('./data/orders')
+ * if (plan.state === 'ready') await repair('./data/orders', { plan })
+ * ```
+ */
+export async function planRepair<S extends EntrySource = RawSource>(directory: string | URL, options: PlanRepairOptions<S> = {}): Promise<RepairPlan> {
+  checkNames('planRepair', options, planOptionNames)
+  return (await plan(directory, options, false)).plan
+}
+
+/**
+ * Repairs a log: makes a plan, and carries out exactly that, under the log's lock. Whatever is taken out of the log is copied to `quarantine/`
+ * first, durably. Afterwards the log opens, and verifies, unless the plan said that something can't be repaired.
+ *
+ * Rejects with `ERR_WAL_LOCKED` while somebody writes the log; with `ERR_WAL_CORRUPT` where nothing can be done, or a decision is needed and `keep` was not
+ * given; with `ERR_WAL_OPTION` where `plan` is not what would be done any more; with `ERR_WAL_NO_SPACE` where there is no room for the
+ * copies: nothing is changed in all of these. Errors of the disk come as they are, and a new plan goes on from there.
+ */
+export async function repair<S extends EntrySource = RawSource>(directory: string | URL, options: RepairOptions<S> = {}): Promise<RepairResult> {
+  checkNames('repair', options, repairOptionNames)
+  const { plan: shown, fileMode = 0o640, directoryMode = 0o750, ...planOptions } = options
+  const fileSystem = options.fileSystem ?? nodeFileSystem
+  const path = resolveDirectory(directory)
+  const lock = await fileSystem.lock(join(path, lockName), fileMode)
+  try {
+    const { plan: made, examined } = await plan(path, { ...planOptions, ...keepOf(shown, options.keep) }, true)
+    assertCarriable(made, shown)
+    const request = { fileSystem, directory: path, fileMode, directoryMode }
+    const quarantined = made.actions.length === 0 ? [] : await runPooled(new Carrier(request, examined.outline as Outline).carryOut(made.actions))
+    const { report } = await examineLog(path, examineOptions(planOptions), true)
+    return { plan: made, quarantined, report }
+  } finally {
+    await lock.release()
+  }
+}
+
+async function plan(directory: string | URL, options: PlanRepairOptions<EntrySource>, unwritten: boolean): Promise<{ plan: RepairPlan; examined: Examined }> {
+  const { keep } = options
+  if (keep !== undefined && keep !== 'front' && keep !== 'back') throw new WalError('ERR_WAL_OPTION', "option keep must be 'front' or 'back'", { option: 'keep' })
+  const examined = await examineLog(directory, examineOptions(options), unwritten)
+  return { plan: makePlan(examined.report, examined.outline, keep), examined }
+}
+
+function examineOptions({ entries, onProgress, signal, fileSystem }: PlanRepairOptions<EntrySource>): Parameters<typeof examineLog>[1] {
+  return {
+    maxFaults: planFaults,
+    ...(entries === undefined ? {} : { entries }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(fileSystem === undefined ? {} : { fileSystem }),
+  }
+}
+
+/** The choice that a shown plan took. */
+function keepOf(shown: RepairPlan | undefined, keep: Keep | undefined): { keep?: Keep } {
+  const taken = keep ?? shown?.choices.find(({ actions }) => JSON.stringify(actions) === JSON.stringify(shown.actions))?.keep
+  return taken === undefined ? {} : { keep: taken }
+}
+
+function assertCarriable(made: RepairPlan, shown: RepairPlan | undefined): void {
+  const { directory, state, reasons } = made
+  if (shown !== undefined && JSON.stringify(shown.actions) !== JSON.stringify(made.actions)) {
+    throw new WalError('ERR_WAL_OPTION', `the log in ${directory} has changed since the plan was made: make a new one. Nothing was changed`, { option: 'plan', path: directory })
+  }
+  if (state === 'decide') {
+    throw new WalError('ERR_WAL_CORRUPT', `the damage in ${directory} can't be mended: somebody has to decide what is kept (option keep, 'front' or 'back'). Nothing was changed`, { path: directory, option: 'keep' })
+  }
+  if (state === 'impossible') throw new WalError('ERR_WAL_CORRUPT', `${directory} can't be repaired: ${reasons.join(' ')} Nothing was changed`, { path: directory })
+}
+
+const chunkBytes = 1024 * 1024
+const sectorBytes = 512
+
+interface CarryRequest {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly fileMode: number
+  readonly directoryMode: number
+}
+
+/** Carries actions out. */
+class Carrier {
+  readonly #request: CarryRequest
+  readonly #outline: Outline
+
+  constructor(request: CarryRequest, outline: Outline) {
+    this.#request = request
+    this.#outline = outline
+  }
+
+  /** The paths of the copies. */
+  *carryOut(actions: readonly RepairAction[]): Steps<string[]> {
+    // All copies first: from here on nothing is gone that is not kept.
+    const copies: string[] = []
+    for (const action of actions) {
+      const copy = yield* this.#copyFor(action)
+      if (copy !== undefined) copies.push(copy)
+    }
+    if (copies.length > 0) {
+      yield* syncDirectory(this.#request.fileSystem, join(this.#request.directory, quarantineName))
+      // The name of the folder itself: without it the copies are lost with a crash.
+      yield* syncDirectory(this.#request.fileSystem, this.#request.directory)
+    }
+    for (const action of actions) yield* this.#perform(action)
+    return copies
+  }
+
+  *#copyFor(action: RepairAction): Steps<string | undefined> {
+    switch (action.kind) {
+      case 'mend-bit':
+        return yield* this.#copy(action.path, Math.floor(action.position / sectorBytes) * sectorBytes, sectorBytes)
+      case 'cut':
+      case 'end-after':
+        return action.bytes === 0 ? undefined : yield* this.#copy(action.path, action.position, action.bytes)
+      case 'set-aside':
+        return yield* this.#copy(action.path, 0, Infinity)
+      case 'begin-at':
+        return undefined
+    }
+  }
+
+  *#perform(action: RepairAction): Steps<void> {
+    switch (action.kind) {
+      case 'mend-bit':
+        return yield* this.#mendBit(action.path, action.position, action.bit)
+      case 'cut':
+        return yield* this.#cut(action.path, action.position)
+      case 'end-after':
+        return yield* this.#endAfter(action)
+      case 'begin-at':
+        return yield* this.#beginAt(action.offset)
+      case 'set-aside':
+        // Each name is durably gone before the next: a log of format 1 is read by consecutive names.
+        yield* removeFile(this.#request.fileSystem, action.path)
+        return yield* syncDirectory(this.#request.fileSystem, this.#request.directory)
+    }
+  }
+
+  /** One byte, within a sector, which the disk writes whole or not at all: a crash leaves the flipped bit or the mended one. */
+  *#mendBit(path: string, position: number, bit: number): Steps<void> {
+    const file = yield* this.#open(path, 'write')
+    try {
+      const byte = new Uint8Array(1)
+      yield* file.read(byte, position)
+      byte[0] = (byte[0] as number) ^ (1 << bit)
+      yield* file.write([byte], position)
+      yield* file.sync()
+    } finally {
+      yield* file.close()
+    }
+  }
+
+  *#cut(path: string, position: number): Steps<void> {
+    const file = yield* this.#open(path, 'write')
+    try {
+      yield* file.truncate(position)
+      yield* file.sync()
+    } finally {
+      yield* file.close()
+    }
+  }
+
+  /** As truncateAfter does: a crash leaves the log as it was, or the cut. */
+  *#endAfter({ offset, path, newPath }: Extract<RepairAction, { kind: 'end-after' }>): Steps<void> {
+    const holder = this.#outline.segments.find((segment) => segment.path === path) as OutlinedSegment
+    const name = parseSegmentName(basename(newPath)) as SegmentName
+    const chain = new ControlChain(randomBytes(saltBytes), yield* this.#lastChainCrc(holder))
+    const header = chain.segmentHeader({
+      logId: this.#outline.logId as string,
+      segmentId: name.id,
+      previousSegmentId: holder.id,
+      firstOffset: offset + 1,
+      lowWaterMark: Math.min(this.#outline.lowWaterMark, offset + 1),
+      createdMs: Date.now(),
+      cut: true,
+    })
+    const { fileSystem, directory, fileMode } = this.#request
+    const file = yield* createDurably(fileSystem, directory, name.name, name.name + temporarySuffix, [header], fileMode)
+    yield* file.close()
+  }
+
+  /** What a reader takes for the last control record of a segment, who passes over what is dead in it; 0 where it can't pass. */
+  *#lastChainCrc(segment: OutlinedSegment): Steps<number> {
+    if (segment.start === undefined) return 0
+    const file = yield* this.#open(segment.path, 'read')
+    try {
+      const walker = new GroupWalker(new FileWindow(file, segment.fileBytes), segmentHeaderBytes, segment.start)
+      for (;;) {
+        const result = yield* walker.next(false)
+        if (result.found !== 'group') return walker.expected.previous
+      }
+    } finally {
+      yield* file.close()
+    }
+  }
+
+  /** The mark is durable before any of the files goes that it makes dead. */
+  *#beginAt(offset: number): Steps<void> {
+    const { fileSystem, directory, fileMode, directoryMode } = this.#request
+    const segments = this.#outline.names.segments.filter((each) => this.#outline.segments.some(({ name, state, firstOffset }) => name === each.name && state === 'live' && firstOffset >= offset))
+    const recovered = yield* recoverFormat2(
+      { fileSystem, directory, fileMode, directoryMode, adapter: adapterFor(undefined), format: 2, mode: 'truncate', logger: silentLogger, wantedFrom: offset },
+      { segments, temporaries: [], foreign: [] },
+    )
+    const set = new SegmentSet(fileSystem, directory, 2, recovered.live)
+    const end = { ...recovered.end, lowWaterMark: Math.min(recovered.end.lowWaterMark, offset) }
+    const writer = new SegmentWriter(set, end, { maxSegmentBytes: Number.MAX_SAFE_INTEGER, fileMode, onRoll: () => {}, onCut: () => {} })
+    yield* writer.writeLowWaterMark(offset)
+    yield* writer.close()
+  }
+
+  /** Copies a part of a file to quarantine, durably but for its name. The copy's name tells what it is: who dies behind this step makes the same one again. */
+  *#copy(path: string, position: number, most: number): Steps<string> {
+    const { fileSystem, directory, fileMode, directoryMode } = this.#request
+    const folder = join(directory, quarantineName)
+    const temporary = join(folder, `${basename(path)}-${position}${temporarySuffix}`)
+    const source = yield* this.#open(path, 'read')
+    try {
+      yield* step(
+        () => fileSystem.makeDirectorySync(folder, directoryMode),
+        () => fileSystem.makeDirectory(folder, directoryMode),
+      )
+      yield* removeFile(fileSystem, temporary)
+      const target = yield* DurableFile.open(fileSystem, temporary, { access: 'create', mode: fileMode })
+      let crc = 0
+      try {
+        const end = Math.min(yield* source.size(), position + most)
+        for (let at = position; at < end; ) {
+          const piece = new Uint8Array(Math.min(chunkBytes, end - at))
+          const read = yield* source.read(piece, at)
+          if (read === 0) break
+          yield* target.write([piece.subarray(0, read)], at - position)
+          crc = crc32(piece, 0, read, crc)
+          at += read
+        }
+        yield* target.sync()
+      } finally {
+        yield* target.close()
+      }
+      const copy = join(folder, `${basename(path)}-${position}-${crc.toString(16).padStart(8, '0')}.cut`)
+      yield* step(
+        () => fileSystem.renameSync(temporary, copy),
+        () => fileSystem.rename(temporary, copy),
+      )
+      return copy
+    } catch (error) {
+      if (!isNoSpace(error)) throw error
+      throw new WalError('ERR_WAL_NO_SPACE', `there is no room in ${folder} for a copy of what the repair takes out of ${path}: nothing was changed; free some space, then try again`, { path: folder, cause: error })
+    } finally {
+      yield* source.close()
+    }
+  }
+
+  *#open(path: string, access: 'read' | 'write'): Steps<DurableFile> {
+    return yield* DurableFile.open(this.#request.fileSystem, path, { access })
+  }
+}
