@@ -65,6 +65,20 @@ export default {
       to: { path: src, pathNot: placed([place, ...below]) },
     })),
     {
+      name: 'the-command-uses-the-public-library',
+      comment: 'What the command needs, others need too: it is exported, or the command does without.',
+      severity: 'error',
+      from: { path: '^packages/forelog-cli/src/' },
+      to: { path: '^packages/forelog/(?!src/index\\.ts|dist/index\\.)' },
+    },
+    {
+      name: 'commands-stand-apart',
+      comment: 'What two commands share stands beside them, and what all share knows of none.',
+      severity: 'error',
+      from: { path: '^packages/forelog-cli/src/(?!commands\\.ts|main\\.ts|index\\.ts|commands/)' },
+      to: { path: '^packages/forelog-cli/src/(commands/|commands\\.ts)' },
+    },
+    {
       name: 'what-is-imported-exists',
       severity: 'error',
       from: {},

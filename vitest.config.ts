@@ -3,6 +3,7 @@ import { configDefaults, defineConfig } from 'vitest/config'
 import { skipReporter } from './scripts/skip-reporter.ts'
 
 const rootTests = 'packages/*/test/**/*.root.test.ts'
+const commandTests = 'packages/forelog-cli/test/**/*.test.ts'
 const packageTests = 'packages/*/test/package/**/*.test.ts'
 const proofs = 'packages/*/test/proofs/**/*.test.ts'
 const build = './scripts/vitest-build.ts'
@@ -29,7 +30,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, rootTests, packageTests, proofs],
+          exclude: [...configDefaults.exclude, rootTests, packageTests, commandTests, proofs],
         },
       },
       // Crashes, kills and flipped bits by the thousand: minutes, where the rest takes seconds.
@@ -37,6 +38,8 @@ export default defineConfig({
       // The measurements measure, and the docs quote what they left.
       { extends: true, test: { name: 'bench', include: ['bench/test/**/*.test.ts'], globalSetup: build } },
       { extends: true, test: { name: 'examples', include: ['examples/**/*.test.ts'], globalSetup: build } },
+      // The command as it is built, in processes of its own.
+      { extends: true, test: { name: 'command', include: [commandTests], exclude: [...configDefaults.exclude, packageTests], globalSetup: build } },
       // The package as it is published.
       { extends: true, test: { name: 'package', include: [packageTests], globalSetup: build } },
       // What needs root, or a tool that only .ci/run installs: strace, mounts, quotas. Each says why when it skips.

@@ -1,0 +1,156 @@
+import { planRepair, repair as repairLog, type RepairAction, type RepairChoice, type RepairPlan } from 'forelog'
+import { basename, join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { choice, type Command, entriesOption, text, UsageError } from '../command.js'
+import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { entriesFrom } from '../load-module.js'
+import { ProgressBar } from '../progress.js'
+import { faultText, outcomeText, writerText } from '../report-text.js'
+import type { Terminal } from '../terminal.js'
+import { bytesText, countText, plural } from '../text.js'
+import { verdictOf } from '../verdict.js'
+
+export const repair: Command = {
+  name: 'repair',
+  args: ['DIR'],
+  summary: 'Mend what can be mended; says exactly what would be lost, asks, and copies what it takes out to quarantine/.',
+  description:
+    'A flipped bit is mended, and nothing is lost. A torn tail is cut off, as opening the log would. Where more is damaged, somebody has to decide what is kept, what stands in front of ' +
+    'the damage or what stands behind it: --keep. Nothing is touched that was not shown before, and everything that goes is copied to quarantine/ first. Nobody may have the log open.\n\n' +
+    'Exit code 0: the log is whole now, or was. 1: it can not be repaired, or a decision is needed. 2: not confirmed.',
+  options: {
+    'dry-run': { type: 'boolean', short: 'n', help: 'Show what would be done, and stop.' },
+    yes: { type: 'boolean', short: 'y', help: 'Do not ask. Damage that needs a decision needs --keep as well.' },
+    keep: { type: 'string', value: 'front|back', help: 'What is kept where damage can not be mended.', choices: ['front', 'back'] },
+    ...entriesOption,
+  },
+  examples: [
+    ['forelog repair ./data/orders --dry-run', 'what would be done, and what would be lost?'],
+    ['forelog repair ./data/orders', 'show it, ask, do it'],
+    ['forelog repair ./data/orders --keep front --yes', 'cut the log in front of the damage, without a question'],
+  ],
+  async run({ terminal, positionals, values, json, signal }) {
+    const directory = positionals[0] as string
+    const keepWord = text(values, 'keep') === undefined ? undefined : choice(values, 'keep', ['front', 'back'], 'front')
+    const bar = new ProgressBar(terminal, 'Verifying')
+    const options = { ...(await entriesFrom(values)), signal, onProgress: bar.update }
+    let plan: RepairPlan
+    try {
+      plan = await planRepair(directory, { ...options, ...(keepWord === undefined ? {} : { keep: keepWord }) })
+    } finally {
+      bar.stop()
+    }
+    const dryRun = values['dry-run'] === true
+    if (!json) await showPlan(plan, terminal, dryRun)
+    if (plan.state !== 'ready' || dryRun) {
+      if (json) await terminal.line(JSON.stringify({ plan }))
+      return codeOfPlan(plan, dryRun)
+    }
+    await terminal.flush()
+    if (values['yes'] !== true && !(await confirmed(plan, terminal, json))) {
+      terminal.note('Nothing was changed.')
+      return exitCodes.usage
+    }
+    const result = await repairLog(directory, { ...options, plan, ...(keepWord === undefined ? {} : { keep: keepWord }) }).finally(() => bar.stop())
+    if (json) await terminal.line(JSON.stringify(result))
+    else {
+      const { colors } = terminal
+      await terminal.line(`${outcomeText(result.report, colors)}   ${colors.bold(result.report.directory)}`)
+      await terminal.line(`  ${plural(result.report.entries, 'entry', 'entries')}, ${countText(result.report.firstOffset)} to ${countText(result.report.lastOffset)}`)
+      for (const copy of result.quarantined) await terminal.line(`  ${colors.dim('copy')}  ${join('quarantine', basename(copy))}`)
+      for (const fault of result.report.faults.slice(0, 5)) await terminal.line(faultText(fault, colors))
+    }
+    return verdictOf(result.report)
+  },
+}
+
+function codeOfPlan({ state, report }: RepairPlan, dryRun: boolean): ExitCode {
+  if (state === 'nothing') return exitCodes.fine
+  if (state === 'ready' && dryRun) return exitCodes.fine
+  return report.outcome === 'none' ? exitCodes.unreachable : exitCodes.damaged
+}
+
+async function showPlan(plan: RepairPlan, terminal: Terminal, dryRun: boolean): Promise<void> {
+  const { colors } = terminal
+  const { report } = plan
+  await terminal.line(`${outcomeText(report, colors)}   ${colors.bold(plan.directory)}`)
+  if (report.writer.held === true) await terminal.line(`  ${colors.yellow('Somebody is writing it:')} ${writerText(report)}. End that process before the repair.`)
+  for (const fault of report.faults.slice(0, 10)) await terminal.line(faultText(fault, colors))
+  if (report.faultCount > 10) await terminal.line(colors.dim(`  … and ${plural(report.faultCount - 10, 'more fault')}`))
+  await terminal.line()
+  switch (plan.state) {
+    case 'nothing':
+      return await terminal.line('  Nothing is to be repaired.')
+    case 'impossible':
+      await terminal.line(`  ${colors.red('This can not be repaired.')}`)
+      for (const reason of plan.reasons) await terminal.line(`    ${reason}`)
+      return await terminal.line(`  What can be read can still be saved: forelog dump ${plan.directory}`)
+    case 'decide':
+      await terminal.line(`  ${colors.bold('More is damaged than can be mended. What shall be kept?')} Each way takes entries out of the log:`)
+      for (const each of plan.choices) await showChoice(each, plan, terminal)
+      for (const reason of plan.reasons) await terminal.line(`\n  ${colors.dim(reason)}`)
+      await terminal.line()
+      return await terminal.line(`  Nothing was changed. Save what can be read first: forelog dump ${plan.directory} > keep.ndjson`)
+    case 'ready':
+      await terminal.line(colors.bold(dryRun ? '  A repair would:' : '  The repair will:'))
+      await showActions(plan.actions, terminal)
+      return await terminal.line(`  ${lossText(plan, terminal)}`)
+  }
+}
+
+async function showChoice(each: RepairChoice, plan: RepairPlan, terminal: Terminal): Promise<void> {
+  const { colors } = terminal
+  const count = each.lastOffset - each.firstOffset + 1
+  await terminal.line()
+  await terminal.line(`  ${colors.bold(colors.cyan(`--keep ${each.keep}`))}   keeps ${plural(count, 'entry', 'entries')}, ${countText(each.firstOffset)} to ${countText(each.lastOffset)}`)
+  await showActions(each.actions, terminal)
+  await terminal.line(`    ${lossText({ ...plan, loses: each.loses }, terminal)}`)
+}
+
+async function showActions(actions: readonly RepairAction[], terminal: Terminal): Promise<void> {
+  const shown = actions.length > 12 ? [...actions.slice(0, 8), ...actions.slice(-3)] : actions
+  for (const [index, action] of shown.entries()) {
+    if (index === 8 && actions.length > 12) await terminal.line(terminal.colors.dim(`    … ${plural(actions.length - 11, 'more step')} of the same kind`))
+    await terminal.line(`    • ${actionText(action)}`)
+  }
+}
+
+export function actionText(action: RepairAction): string {
+  const file = basename(action.path)
+  switch (action.kind) {
+    case 'mend-bit':
+      return `flip bit ${action.bit} of byte ${countText(action.position)} of ${file} back`
+    case 'cut':
+      return `cut ${file} at byte ${countText(action.position)}: ${plural(action.bytes, 'byte')} go`
+    case 'end-after':
+      return `end the log behind entry ${countText(action.offset)}, by a new segment ${basename(action.newPath)}: ${plural(action.bytes, 'byte')} of ${file} from byte ${countText(action.position)} on are dead then`
+    case 'begin-at':
+      return `begin the log with entry ${countText(action.offset)}, by a low-water mark and a close record at the end of ${file}`
+    case 'set-aside':
+      return `move ${file} to quarantine/ (${bytesText(action.bytes)})`
+  }
+}
+
+function lossText({ loses, report }: Pick<RepairPlan, 'loses' | 'report'>, { colors }: Terminal): string {
+  if (loses.bytes === 0) return colors.green('Nothing is lost.')
+  const entries = loses.lastOffset - loses.firstOffset + 1
+  const copy = `${bytesText(loses.bytes)} are copied to quarantine/ first.`
+  if (report.faultCount === 0) {
+    const whole = loses.readableEntries > 0 ? `${plural(loses.readableEntries, 'whole entry', 'whole entries')} that nothing proves acknowledged go with it` : 'No entry that was acknowledged goes, as far as the log can prove'
+    return `${colors.yellow(report.end?.ambiguous === true ? `${whole}; whether acknowledged ones were damaged there can not be told.` : `${whole}.`)} ${copy}`
+  }
+  const range = entries <= 0 ? 'no entries' : entries === 1 ? `entry ${countText(loses.firstOffset)}` : `entries ${countText(loses.firstOffset)} to ${countText(loses.lastOffset)}`
+  const readable = entries <= 0 ? '' : `, ${countText(loses.readableEntries)} of them readable`
+  return `${colors.red(`Lost: ${range}${readable}.`)} ${copy}`
+}
+
+async function confirmed(plan: RepairPlan, terminal: Terminal, json: boolean): Promise<boolean> {
+  if (json || process.stdin.isTTY !== true) throw new UsageError('repair asks before it changes anything, and nobody is there to ask: give --yes, or --dry-run')
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const answer = await lines.question(terminal.errorColors.bold(`Repair ${plan.directory}? Type yes to go on: `))
+    return answer.trim().toLowerCase() === 'yes'
+  } finally {
+    lines.close()
+  }
+}

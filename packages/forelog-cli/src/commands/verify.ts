@@ -1,0 +1,60 @@
+import { verify as verifyLog, type VerifyReport } from 'forelog'
+import { type Command, entriesOption, integer } from '../command.js'
+import { entriesFrom } from '../load-module.js'
+import { ProgressBar } from '../progress.js'
+import { endText, faultText, offsetsText, outcomeText, writerText } from '../report-text.js'
+import type { Terminal } from '../terminal.js'
+import { bytesText, countText, durationText, plural } from '../text.js'
+import { verdictOf } from '../verdict.js'
+
+export const verify: Command = {
+  name: 'verify',
+  args: ['DIR'],
+  summary: 'Check every byte of a log, and say what is damaged, where, and what that means for the data.',
+  description:
+    'Changes nothing and takes no lock; works beside a writer.\n\nExit code 0: sound (a torn tail that was never acknowledged counts as sound, unless --strict). 1: damaged. 4: the tail ' +
+    'can not be told from damage, and opening would cut it off. 3: there is no log, or it is out of reach.',
+  options: {
+    strict: { type: 'boolean', help: 'A torn tail counts as damage.' },
+    'max-faults': { type: 'string', value: 'N', help: 'Faults to show at the most; all are counted. Default 20.' },
+    ...entriesOption,
+  },
+  examples: [
+    ['forelog verify ./data/orders', 'is it whole?'],
+    ['forelog verify ./backup/orders --strict && echo good', 'a backup has to be whole to its last byte'],
+    ['forelog verify ./go-log --entries ./entries.js', 'a log of format 1, whose records only its entries can frame'],
+  ],
+  async run({ terminal, positionals, values, json, signal }) {
+    const bar = new ProgressBar(terminal, 'Verifying')
+    let report: VerifyReport
+    try {
+      report = await verifyLog(positionals[0] as string, { ...(await entriesFrom(values)), maxFaults: integer(values, 'max-faults', 1) ?? 20, signal, onProgress: bar.update })
+    } finally {
+      bar.stop()
+    }
+    if (json) await terminal.line(JSON.stringify(report))
+    else await show(report, bar.elapsedMs, terminal)
+    return verdictOf(report, values['strict'] === true)
+  },
+}
+
+async function show(report: VerifyReport, elapsedMs: number, terminal: Terminal): Promise<void> {
+  const { colors } = terminal
+  await terminal.line(`${outcomeText(report, colors)}   ${colors.bold(report.directory)}`)
+  if (report.outcome === 'none') return await terminal.line('  There is no segment of a log in this directory.')
+  if (report.outcome === 'unread') return await terminal.line('  It is of format 1, and only the entries can tell where its records end: name them with --entries FILE.js.')
+  const rate = report.bytes > 10_000_000 ? ` (${bytesText((report.bytes / elapsedMs) * 1000)}/s)` : ''
+  await terminal.line(`  ${plural(report.entries, 'entry', 'entries')}, ${offsetsText(report)}; ${bytesText(report.bytes)} in ${plural(report.segments.length, 'segment')}, read in ${durationText(elapsedMs)}${rate}`)
+  await terminal.line(`  ${colors.dim('end')}     ${endText(report, colors)}`)
+  if (report.writer.held !== false || report.writer.holder.pid !== undefined) await terminal.line(`  ${colors.dim('writer')}  ${writerText(report)}`)
+  if (report.faultCount === 0) return
+  await terminal.line()
+  for (const fault of report.faults) await terminal.line(faultText(fault, colors))
+  const hidden = report.faultCount - report.faults.length
+  if (hidden > 0) await terminal.line(colors.dim(`  … and ${plural(hidden, 'more fault')}`))
+  await terminal.line()
+  await terminal.line(`  ${plural(report.entries, 'entry', 'entries')} can be read, ${countText(report.entriesBehindFirstFault)} of them behind the first fault.`)
+  await terminal.line(`  Nothing was changed. ${colors.bold('What now?')} Stop the writer, copy the directory, then:`)
+  await terminal.line(`    forelog dump ${report.directory}               ${colors.dim('every entry that can be read')}`)
+  await terminal.line(`    forelog repair ${report.directory} --dry-run   ${colors.dim('what can be mended, and what would be lost')}`)
+}
