@@ -116,7 +116,7 @@ export class OpenedReader<out E> implements LogReader<E> {
     this.#assertOpen()
     await this.#look()
     if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this, offset)
-    const batch = await runPooled(new EntryReader<E>(this.#readable, { from: offset, to: offset, copy: true }).nextBatch())
+    const batch = await runPooled(new EntryReader<E>(this.#readable, { from: offset, to: offset, copy: true, cutCount: this.#readable.segments.cutCount }).nextBatch())
     return batch?.[0] as StoredEntry<E>
   }
 

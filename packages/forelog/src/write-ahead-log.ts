@@ -250,7 +250,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   async get(offset: number): Promise<StoredEntry<O>> {
     this.#readable.assertReadable()
     if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this, offset)
-    const batch = await runPooled(new EntryReader<O>(this.#readable, { from: offset, to: offset, copy: true }).nextBatch())
+    const batch = await runPooled(new EntryReader<O>(this.#readable, { from: offset, to: offset, copy: true, cutCount: this.#readable.segments.cutCount }).nextBatch())
     return batch?.[0] as StoredEntry<O>
   }
 

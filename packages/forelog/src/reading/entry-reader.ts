@@ -36,6 +36,8 @@ export interface ReadRange {
   readonly to: number
   /** Whether handed out bytes are the caller's own, or views that are valid until the next batch. */
   readonly copy: boolean
+  /** Cuts behind that the log had seen when `to` was determined. */
+  readonly cutCount: number
 }
 
 /** Entries of one batch at the most: so many are decoded before the caller sees the first one. */
@@ -51,6 +53,8 @@ export class EntryReader<E> {
   #cutAfter = Infinity
   #cursor: SegmentCursor | undefined
   #segment: Segment | undefined
+  /** Where the segment in front of `#segment` ended, if that was read. */
+  #before: SegmentEnd | undefined
   /** Last offset of the segment that is read: what it holds behind is cut off. */
   #last = 0
   /** What was read and is not handed out yet, and how many of its records are. */
@@ -64,7 +68,7 @@ export class EntryReader<E> {
     this.#log = log
     this.#range = range
     this.#next = range.from
-    this.#knownCuts = log.segments.cutCount
+    this.#knownCuts = range.cutCount
   }
 
   /** The next entries, decoded; undefined behind the last one. */
@@ -109,6 +113,7 @@ export class EntryReader<E> {
   #standNowhere(): void {
     this.#cursor = undefined
     this.#segment = undefined
+    this.#before = undefined
     this.#run = undefined
   }
 
@@ -124,7 +129,7 @@ export class EntryReader<E> {
       try {
         const file = yield* segments.acquire(segment)
         try {
-          cursor = this.#cursor ??= this.#open(segment, file, undefined)
+          cursor = this.#cursor ??= this.#open(segment, file)
           cursor.use(file)
           run = yield* cursor.next()
         } finally {
@@ -142,7 +147,7 @@ export class EntryReader<E> {
       this.assertKept(this.#next)
       if (this.#cursor !== cursor) continue
       if (run === undefined) {
-        yield* this.#enterNextSegment(segment, cursor.end)
+        this.#enterNextSegment(segment, cursor.end)
       } else if (run.firstOffset + run.lengths.length > this.#next && run.firstOffset <= this.#last) {
         this.#begin(run)
         return run
@@ -150,14 +155,14 @@ export class EntryReader<E> {
     }
   }
 
-  #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0], before: SegmentEnd | undefined): SegmentCursor {
+  #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0]): SegmentCursor {
     const { segments, adapter } = this.#log
     this.#last = segments.lastOffsetOf(segments.live.indexOf(segment), this.#log.lastOffset)
-    const request = { segment, from: this.#next, last: this.#last, newest: segment === segments.newest, before }
+    const request = { segment, from: this.#next, last: this.#last, newest: segment === segments.newest, before: this.#before }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }
 
-  *#enterNextSegment(read: Segment, end: SegmentEnd): Steps<void> {
+  #enterNextSegment(read: Segment, end: SegmentEnd): void {
     const { segments } = this.#log
     const index = segments.live.indexOf(read)
     // Truncated in front, up to the entry that is next.
@@ -166,10 +171,9 @@ export class EntryReader<E> {
     if (segment === undefined || read === segments.newest) {
       throw damage(read, read.bytes, this.#next, 'it ends before an entry that the log holds')
     }
-    const file = yield* segments.acquire(segment)
     this.#segment = segment
-    this.#cursor = this.#open(segment, file, end)
-    yield* segments.release(segment)
+    this.#cursor = undefined
+    this.#before = end
   }
 
   #decode(run: RecordRun, batch: StoredEntry<E>[]): void {

@@ -49,10 +49,10 @@ export function checkReadOptions(what: 'entries' | 'entriesSync' | 'follow', opt
 /** @param look of a log that another process writes: asked when reading begins, and the end is that which it finds */
 export function entryStream<E>(log: ReadableLog, options: ReadOptions, look?: () => Promise<void>): EntryStream<E> {
   // The end is that of the moment of the call; what is wrong with the range is told at the first step.
-  const lastOffset = log.lastOffset
+  const atCall = endOf(log)
   const { signal } = options
-  const reader = (end: number): EntryReader<E> => new EntryReader<E>(log, rangeOf(log, options, end))
-  const begin: Begin<E> = look === undefined ? () => reader(lastOffset) : () => look().then(() => reader(log.lastOffset))
+  const reader = (end: End): EntryReader<E> => new EntryReader<E>(log, rangeOf(log, options, end))
+  const begin: Begin<E> = look === undefined ? () => reader(atCall) : () => look().then(() => reader(endOf(log)))
   return {
     [Symbol.asyncIterator]: () => new EntryIterator(log, begin, signal),
     batches: () => ({ [Symbol.asyncIterator]: () => batchesOf(begin, signal) }),
@@ -61,11 +61,11 @@ export function entryStream<E>(log: ReadableLog, options: ReadOptions, look?: ()
 
 /** @param look as in `entryStream` */
 export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>, look?: () => void): Iterable<StoredEntry<E>> {
-  const lastOffset = log.lastOffset
+  const atCall = endOf(log)
   return {
     *[Symbol.iterator]() {
       look?.()
-      const reader = new EntryReader<E>(log, rangeOf(log, options, look === undefined ? lastOffset : log.lastOffset))
+      const reader = new EntryReader<E>(log, rangeOf(log, options, look === undefined ? atCall : endOf(log)))
       for (let batch = runBlocking(reader.nextBatch()); batch !== undefined; batch = runBlocking(reader.nextBatch())) {
         for (const entry of batch) {
           reader.assertKept(entry.offset)
@@ -77,13 +77,23 @@ export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'f
   }
 }
 
-function rangeOf(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>, lastOffset: number): ReadRange {
+/** Where a log ended, and how often it had been cut behind by then. */
+interface End {
+  readonly lastOffset: number
+  readonly cutCount: number
+}
+
+function endOf({ lastOffset, segments }: ReadableLog): End {
+  return { lastOffset, cutCount: segments.cutCount }
+}
+
+function rangeOf(log: ReadableLog, options: Pick<ReadOptions, 'from' | 'to' | 'copy'>, { lastOffset, cutCount }: End): ReadRange {
   log.assertReadable()
   // What was truncated since the call is not there any more, all of it perhaps.
   const from = options.from ?? Math.min(log.firstOffset, lastOffset + 1)
   const to = Math.min(options.to ?? lastOffset, lastOffset)
   if (options.from !== undefined && (from < log.firstOffset || from > lastOffset + 1)) throw outOfRange(log, from)
-  return { from, to, copy: options.copy ?? true }
+  return { from, to, copy: options.copy ?? true, cutCount }
 }
 
 type Begin<E> = () => EntryReader<E> | Promise<EntryReader<E>>

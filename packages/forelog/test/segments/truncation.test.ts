@@ -199,6 +199,18 @@ describe('truncateAfter', () => {
     expect(contents(log).split(' ').length).toBe(50)
   })
 
+  it('also those who were called before it and begin afterwards', async () => {
+    const log = await open(newDisk())
+    await appendAll(log, 'a', 'b', 'c')
+    const entries = log.entries({ from: 3 })
+    const blocking = log.entriesSync({ from: 2 })
+    await log.truncateAfter(1)
+    expect(await codeOf(entries[Symbol.asyncIterator]().next())).toBe('ERR_WAL_OFFSET_OUT_OF_RANGE')
+    await appendAll(log, 'B', 'C')
+    expect(await codeOf(entries[Symbol.asyncIterator]().next())).toBe('ERR_WAL_OFFSET_OUT_OF_RANGE')
+    expect(() => [...blocking]).toThrow('was cut off')
+  })
+
   it('without space for the new segment removes nothing, and the log goes on', async () => {
     const disk = newDisk()
     const log = await open(disk)
