@@ -30,7 +30,7 @@ import type { LookRequest } from './recovered-log.js'
 /** How often something that fails is looked at before it is believed. */
 const looksAtMost = 10
 const betweenLooksMs = 20
-/** A group that can't be read in so many looks is searched for proof that it once could be. */
+/** A group that can't be read in so many looks, a power of two, is searched for proof that it once could be. */
 const failingLooksAtMost = 8
 const chunkBytes = 64 * 1024
 /** Places behind the last groups, one of which the next proof is about, most likely. */
@@ -52,12 +52,14 @@ interface Seen {
   readonly listing: string
   readonly format: Format
   readonly firstOffset: number
+  /** Where the log begins, once so much of it is proven. */
+  readonly begins?: number
   readonly lastOffset: number
-  /** Oldest first. */
-  readonly live: readonly LiveSegment[]
+  /** Oldest first; undefined: the same as before. */
+  readonly live: readonly LiveSegment[] | undefined
   readonly tail: Tail | undefined
-  /** Format 1: what was read of the newest segment is not there any more. */
-  readonly changed: boolean
+  /** Format 1: what was read behind this is not there any more. */
+  readonly cutAfter: number | undefined
 }
 
 interface LiveSegment {
@@ -74,6 +76,7 @@ export class LogObserver {
   #segments: SegmentSet
   #listing: string | undefined
   #firstOffset = 1
+  #begins = 1
   #lastOffset = 0
   #tail: Tail | undefined
   /** Format 2: headers, by name. Format 1: first offsets. */
@@ -136,7 +139,7 @@ export class LogObserver {
     if (other !== undefined) throw new WalError('ERR_WAL_CORRUPT', `${directory} holds segments of both formats: a log has one`, { path: join(directory, other.name) })
     if (names.segments.length === 0) {
       if (this.#live.size > 0) throw missing(this.#segments.newest, this.#firstOffset)
-      return { listing: listingOf(names), format, firstOffset: 1, lastOffset: 0, live: [], tail: undefined, changed: false }
+      return { listing: listingOf(names), format, firstOffset: 1, lastOffset: 0, live: [], tail: undefined, cutAfter: undefined }
     }
     return format === 2 ? yield* this.#seeFormat2(names) : yield* this.#seeFormat1(names)
   }
@@ -144,13 +147,22 @@ export class LogObserver {
   #take(seen: Seen): void {
     const { format, live, tail } = seen
     this.#version++
+    this.#firstOffset = seen.firstOffset
+    this.#begins = seen.begins ?? seen.firstOffset
+    this.#lastOffset = seen.lastOffset
+    this.#tail = tail
+    if (live === undefined) {
+      this.#segments.newest.bytes = (tail as Tail).proven.position
+      return
+    }
     if (format !== this.#segments.format) this.#segments = new SegmentSet(this.#request.fileSystem, this.#request.directory, format, [])
     const before = this.#segments.live.at(-1)
     const known = this.#live
     const isFirst = this.#listing === undefined || before === undefined
     this.#live = new Map()
     const segments = live.map(({ name, id, firstOffset, bytes }) => {
-      const kept = seen.changed && name === live.at(-1)?.name ? undefined : known.get(name)
+      // What an index knows of places behind a cut is not true of what stands there now.
+      const kept = seen.cutAfter !== undefined && firstOffset > seen.cutAfter ? undefined : known.get(name)
       const segment = kept ?? makeSegment(this.#request.directory, format, id, firstOffset, bytes)
       segment.bytes = bytes
       this.#live.set(name, segment)
@@ -158,13 +170,11 @@ export class LogObserver {
     })
     this.#segments.replace(segments)
     this.#listing = seen.listing
-    this.#firstOffset = seen.firstOffset
-    this.#lastOffset = seen.lastOffset
-    this.#tail = tail
-    for (const name of this.#headers.keys()) if (!seen.listing.includes(name)) this.#headers.delete(name)
+    const names = new Set(seen.listing.split('/'))
+    for (const known of [this.#headers, this.#found, this.#closedBytes]) for (const name of known.keys()) if (!names.has(name)) known.delete(name)
     if (isFirst) return
     if (format === 2) this.#noteCuts(live, known, before)
-    else if (seen.changed) this.#segments.noteCut(Math.max(0, (live.at(-1)?.firstOffset ?? 1) - 1))
+    else if (seen.cutAfter !== undefined) this.#segments.noteCut(seen.cutAfter)
   }
 
   /** What the headers of new segments say of what was cut off since the last look. */
@@ -190,20 +200,27 @@ export class LogObserver {
     if (newest.result.found !== 'header') throw damage({ path, id: newest.found.id }, 0, newest.found.firstOffset, newest.result.why)
     const { header, frame } = newest.result
     const tail = yield* this.#walkTail(newest.found.name, path, header, { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc })
+    const listing = listingOf(names)
+    const lastOffset = tail.proven.expected.nextOffset - 1
+    const before = this.#tail
+    // Most looks find the same segments, perhaps thousands of them, and a few more bytes in the newest one.
+    if (listing === this.#listing && before?.name === tail.name && before.lowWaterMark === tail.lowWaterMark) {
+      return { listing, format: 2, firstOffset: Math.min(this.#begins, lastOffset + 1), begins: this.#begins, lastOffset, live: undefined, tail, cutAfter: undefined }
+    }
     const decision = decideSegments(read.map(({ found }) => found), tail.lowWaterMark)
     if (decision.action === 'refuse') {
       throw new WalError(decision.code, `${join(directory, decision.name)}: ${decision.why}`, { path: join(directory, decision.name) })
     }
-    const lastOffset = tail.proven.expected.nextOffset - 1
+    const byName = new Map(read.map((segment) => [segment.found.name, segment]))
     const live: LiveSegment[] = []
     for (const name of decision.live) {
-      const { found, result } = read.find((segment) => segment.found.name === name) as ReadSegment
+      const { found, result } = byName.get(name) as ReadSegment
       const bytes = name === newest.found.name ? tail.proven.position : yield* this.#sizeOf(name)
       live.push({ name, id: found.id, firstOffset: found.firstOffset, bytes, header: result.found === 'header' ? result.header : undefined })
     }
     // Entries that a mark calls unwanted are not shown, proven or not.
     const firstOffset = Math.min(decision.firstOffset, lastOffset + 1)
-    return { listing: listingOf(names), format: 2, firstOffset, lastOffset, live, tail, changed: false }
+    return { listing, format: 2, firstOffset, begins: decision.firstOffset, lastOffset, live, tail, cutAfter: undefined }
   }
 
   *#header({ name, id, firstOffset }: SegmentName): Steps<ReadSegment> {
@@ -267,15 +284,16 @@ export class LogObserver {
       if (result.found === 'unsupported') throw new WalError('ERR_WAL_FORMAT', `${segment.path}: ${result.why}: read it with a later release of forelog`, { path: segment.path })
       if (result.found === 'contradiction') throw damage(segment, before.position, before.expected.nextOffset, result.why)
       const failingLooks = result.found === 'end' || before.position !== from.position ? 0 : from.failingLooks + 1
-      if (result.found === 'nothing' && failingLooks === failingLooksAtMost) yield* this.#assertNoVoucher(window, segment, before, result.commit?.bytes ?? 1)
+      // Less and less often: it reads all that is behind.
+      const isDue = failingLooks >= failingLooksAtMost && (failingLooks & (failingLooks - 1)) === 0
+      if (result.found === 'nothing' && isDue) yield* this.#assertNoVoucher(window, segment, before, result.commit?.bytes ?? 1)
       return { ...before, name: from.name, lowWaterMark, proven, recent, anchor, failingLooks }
     }
   }
 
   /** What can't be read and was durable once is damage, and no group that is being written. */
   *#assertNoVoucher(window: FileWindow, segment: { readonly path: string; readonly id: number }, { position, expected }: Place, groupBytes: number): Steps<void> {
-    const [byte] = [yield* byteAt(window, position + 4)]
-    if (byte === 0) return
+    if ((yield* byteAt(window, position + 4)) === 0) return
     const voucher = yield* findVoucher(window, position + groupBytes, expected)
     if (voucher === undefined) return
     // The voucher may be younger than the last read of what it vouches for.
@@ -299,23 +317,38 @@ export class LogObserver {
     }
     assertInOrder(found)
     const newest = found.at(-1) as Found
-    const { tail, changed } = yield* this.#walkRecords(newest, found)
+    const tail = yield* this.#walkRecords(newest, found)
     const nextOffset = tail.expected.nextOffset
     const live = found.map(({ name, id, fileBytes }, index) => {
       const firstOffset = found.slice(index).find((segment) => segment.firstOffset !== undefined)?.firstOffset ?? nextOffset
       return { name, id, firstOffset: Math.min(firstOffset, nextOffset), bytes: index === found.length - 1 ? tail.position : fileBytes, header: undefined }
     })
-    return { listing: listingOf(names), format: 1, firstOffset: (live[0] as LiveSegment).firstOffset, lastOffset: nextOffset - 1, live, tail, changed }
+    const cutAfter = yield* this.#cutOfFormat1(live)
+    return { listing: listingOf(names), format: 1, firstOffset: (live[0] as LiveSegment).firstOffset, lastOffset: nextOffset - 1, live, tail, cutAfter }
   }
 
-  *#walkRecords(newest: Found, found: readonly Found[]): Steps<{ tail: Tail; changed: boolean }> {
+  /** Whether what the last look read is gone; then, to be safe, all of the segment where it ended is. */
+  *#cutOfFormat1(live: readonly LiveSegment[]): Steps<number | undefined> {
+    const before = this.#tail
+    if (before === undefined) return undefined
+    const last = live.find(({ name }) => name === before.name)
+    // Removed, together with its entries: behind, or in front.
+    if (last === undefined) return (live.at(-1) as LiveSegment).firstOffset - 1
+    const file = yield* DurableFile.open(this.#request.fileSystem, join(this.#request.directory, last.name), { access: 'read' })
+    try {
+      return (yield* isStillThere(file, yield* file.size(), before)) ? undefined : last.firstOffset - 1
+    } finally {
+      yield* file.close()
+    }
+  }
+
+  *#walkRecords(newest: Found, found: readonly Found[]): Steps<Tail> {
     const framingOf = (type: number): ReturnType<EntryAdapter['framing']> => this.#adapter.framing(type)
     const before = this.#tail
     const file = yield* DurableFile.open(this.#request.fileSystem, newest.path, { access: 'read' })
     try {
       const fileBytes = yield* file.size()
       const known = before?.name === newest.name && (yield* isStillThere(file, fileBytes, before)) ? before : undefined
-      const changed = before !== undefined && known === undefined && found.findIndex(({ name }) => name === before.name) !== found.length - 2
       let position = known?.position
       let nextOffset = known?.expected.nextOffset
       if (position === undefined || nextOffset === undefined) {
@@ -333,7 +366,7 @@ export class LogObserver {
         anchor = { position: result.position, head: window.bytes.slice(at, at + recordHeaderBytes) }
       }
       const place: Place = { position: walker.position, expected: { nextOffset: walker.nextOffset as number, salt: '', previous: 0 } }
-      return { tail: { ...place, name: newest.name, lowWaterMark: 0, proven: place, recent: [], anchor, failingLooks: 0 }, changed }
+      return { ...place, name: newest.name, lowWaterMark: 0, proven: place, recent: [], anchor, failingLooks: 0 }
     } finally {
       yield* file.close()
     }
