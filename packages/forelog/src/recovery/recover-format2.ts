@@ -54,6 +54,11 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
   const ofSegments = decideSegments(segments.map(({ found }) => found), Math.max(end.lowWaterMark, request.wantedFrom ?? 0))
   if (ofSegments.action === 'refuse') throw refusalOfSegments(request, ofSegments)
 
+  // Where no mark says so yet, an emptied file is all that tells where the log begins: it was emptied by a life that may have died
+  // before the sync of that, and what this opening shows must not come back.
+  for (const { found } of segments) {
+    if (found.header === 'empty' && !ofSegments.dead.includes(found.name)) yield* syncEmptied(request, found.name)
+  }
   const { file: writable, quarantined } = yield* mend(request, {
     name,
     end: end.position,
@@ -123,6 +128,15 @@ export function* readHeader(request: LookRequest, name: string, id: number, firs
     const result = readSegmentHeader(bytes.subarray(0, read), fileBytes)
     const header = fileBytes === 0 ? 'empty' : result.found === 'header' ? result.header : { broken: result.why }
     return { found: { name, id, firstOffset, header }, fileBytes, result }
+  } finally {
+    yield* file.close()
+  }
+}
+
+function* syncEmptied(request: RecoveryRequest, name: string): Steps<void> {
+  const file = yield* DurableFile.open(request.fileSystem, join(request.directory, name), { access: 'write' })
+  try {
+    yield* file.sync()
   } finally {
     yield* file.close()
   }

@@ -340,6 +340,24 @@ describe('truncateBefore', () => {
     expect(contents(await open(disk))).toBe('6:f')
   })
 
+  it('on a full disk, what an opening shows to be gone does not come back: files that were emptied are synced first', async () => {
+    const disk = newDisk()
+    const log = await open(disk, 1)
+    for (let n = 1; n <= 3; n++) await log.append(new Uint8Array(400))
+    disk.fail({ kind: 'write', code: 'ENOSPC', bytes: 0, times: Infinity })
+    // Killed when the first files are cut and before they are synced: the cache of the system lives on.
+    const killed: SimulatedDisk[] = []
+    disk.onCall = ({ kind, path }, moment) => {
+      if (kind === 'truncate' && moment === 'after' && path.endsWith('.wal')) killed.push(disk.afterCrash('process'))
+    }
+    await codeOf(log.truncateBefore(3))
+    expect(killed.length).toBeGreaterThan(1)
+    for (const after of killed) {
+      const { firstOffset } = await open(after, 1)
+      expect((await open(after.crash('none'), 1)).firstOffset).toBe(firstOffset)
+    }
+  })
+
   it('lets readers of what it removes know, and those that stand behind it go on', async () => {
     const disk = newDisk()
     const log = await open(disk, 1)
