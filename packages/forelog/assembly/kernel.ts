@@ -23,6 +23,9 @@ export const stagingBytes: u32 = 256 * 1024
 /** Where the last `verify` or `seal` left the CRC of the headers. */
 export let headersCrc: u32 = 0
 
+/** Whether all payloads that the last `verify` found to hold were ASCII: 1 or 0. */
+export let ascii: u32 = 0
+
 const recordHeaderBytes: usize = 9
 const controlType: u8 = 255
 
@@ -78,6 +81,30 @@ function run(at: usize, length: u32, register: u32): u32 {
   return register
 }
 
+/** Not 0 where a byte above 127 stands. */
+// @ts-ignore: decorator
+@inline
+function highBits(at: usize, length: u32): u64 {
+  let left = length
+  let bits: u64 = 0
+  while (left >= 16) {
+    bits |= load<u64>(at) | load<u64>(at, 8)
+    at += 16
+    left -= 16
+  }
+  if (left >= 8) {
+    bits |= load<u64>(at)
+    at += 8
+    left -= 8
+  }
+  while (left > 0) {
+    bits |= load<u8>(at)
+    at++
+    left--
+  }
+  return bits & 0x8080808080808080
+}
+
 /** The 9 bytes of a record's header: eight and one. */
 // @ts-ignore: decorator
 @inline
@@ -88,20 +115,23 @@ function runHeader(at: usize, register: u32): u32 {
 
 /**
  * Checks `count` records: that they have the offsets from `lowOffset` on, no type of control records, and the CRCs of their
- * payloads. How many of them hold; `headersCrc` is then that of those before and these.
+ * payloads. How many of them hold; `headersCrc` is then that of those before and these, and `ascii` says what the payloads are.
  */
 export function verify(count: u32, lowOffset: u32, crcBefore: u32): u32 {
   let register = ~crcBefore
+  let high: u64 = 0
   let at = staging
   for (let index: u32 = 0; index < count; index++) {
     const length = load<u32>(lengths + (index << 2))
     const payload = at + recordHeaderBytes
     if (bswap(load<u32>(at)) != lowOffset + index || load<u8>(at, 4) == controlType) return index
     if (~run(payload, length, 0xffffffff) != bswap(load<u32>(at, 5))) return index
+    high |= highBits(payload, length)
     register = runHeader(at, register)
     at = payload + length
   }
   headersCrc = ~register
+  ascii = high == 0 ? 1 : 0
   return count
 }
 

@@ -6,6 +6,7 @@
  */
 import { types } from 'node:util'
 import { reasonOf, WalError } from '../errors.js'
+import type { PayloadWindow } from './payload-window.js'
 
 /**
  * Turns values into bytes and back. `In` is what is appended, `Out` what reading gives: they differ only under a schema
@@ -74,6 +75,15 @@ const decodeView: unique symbol = Symbol.for('forelog.codec.decodeView')
 
 interface ViewCodec<In, Out = In> extends Codec<In, Out> {
   readonly [decodeView]: (view: Uint8Array, copy: boolean) => Out
+  readonly [decodeText]?: (payload: TextPayload) => Out
+}
+
+/** How a codec is decoded that makes a value of a text, of which the value keeps no part. Registered as well. */
+const decodeText: unique symbol = Symbol.for('forelog.codec.decodeText')
+
+interface TextPayload {
+  /** Throws where the payload is no valid UTF-8. */
+  readonly passingText: string
 }
 
 /**
@@ -110,6 +120,7 @@ const jsonCodec: Codec<unknown> = textCodec(
       throw new WalError('ERR_WAL_DECODE', `the payload is no JSON: ${reasonOf(error)}`, { cause: error })
     }
   },
+  { keepsText: false },
 )
 
 /**
@@ -124,6 +135,7 @@ export const utf8: Codec<string> = textCodec(
     return value
   },
   (text) => text,
+  { keepsText: true },
 )
 
 /**
@@ -165,10 +177,12 @@ export function validated<S extends StandardSchema<any, any>>(codec: Codec<any, 
     check(schema, value, 'ERR_WAL_ENCODE')
     return value
   }
+  const decodeInner = (codec as Partial<ViewCodec<unknown>>)[decodeText]
   const checking: ViewCodec<SchemaInput<S>, SchemaOutput<S>> = {
     encode: (value) => codec.encode(accept(value)),
     decode: (payload) => check(schema, codec.decode(payload), 'ERR_WAL_DECODE'),
     [decodeView]: (view, copy) => check(schema, decodeWith(codec, view, copy), 'ERR_WAL_DECODE'),
+    ...(decodeInner === undefined ? {} : { [decodeText]: (payload) => check(schema, decodeInner(payload), 'ERR_WAL_DECODE') }),
   }
   if (codec.encodeInto !== undefined) checking.encodeInto = (value, buffer) => codec.encodeInto?.(accept(value), buffer) as number
   return Object.freeze(checking)
@@ -227,6 +241,12 @@ export function decodeWith(codec: Codec<any, any>, view: Uint8Array, copy: boole
   return value
 }
 
+/** The same, of a payload that lies among others. */
+export function decodeAmong(codec: Codec<any, any>, payloads: PayloadWindow, copy: boolean): unknown {
+  const own = (codec as Partial<ViewCodec<unknown>>)[decodeText]
+  return own === undefined ? decodeWith(codec, payloads.bytes, copy) : own(payloads)
+}
+
 /** What user code gave as a payload, when it is one. */
 export function payloadOf(given: unknown, method: string): Uint8Array {
   if (types.isUint8Array(given)) return given
@@ -275,8 +295,8 @@ export function kindOf(value: unknown): string {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** A codec of values that have a text. */
-function textCodec<T>(textOf: (value: T) => string, valueOf: (text: string) => T): Codec<T> {
+/** A codec of values that have a text. `keepsText`: a value may hold on to a part of its text. */
+function textCodec<T>(textOf: (value: T) => string, valueOf: (text: string) => T, { keepsText }: { readonly keepsText: boolean }): Codec<T> {
   return Object.freeze<ViewCodec<T>>({
     encode(value) {
       const text = textOf(value)
@@ -294,6 +314,7 @@ function textCodec<T>(textOf: (value: T) => string, valueOf: (text: string) => T
     decode: (payload) => valueOf(textFrom(payload)),
     // A string never holds on to the bytes that it was made of.
     [decodeView]: (view) => valueOf(textFrom(view)),
+    ...(keepsText ? {} : { [decodeText]: (payload) => valueOf(passingTextOf(payload)) }),
   })
 }
 
@@ -301,8 +322,20 @@ function textFrom(payload: Uint8Array): string {
   try {
     return decoder.decode(payload)
   } catch (error) {
-    throw new WalError('ERR_WAL_DECODE', 'the payload is no valid UTF-8', { cause: error })
+    throw notUtf8(error)
   }
+}
+
+function passingTextOf(payload: TextPayload): string {
+  try {
+    return payload.passingText
+  } catch (error) {
+    throw notUtf8(error)
+  }
+}
+
+function notUtf8(cause: unknown): WalError {
+  return new WalError('ERR_WAL_DECODE', 'the payload is no valid UTF-8', { cause })
 }
 
 /** Refuses a text that UTF-8 can't hold. One byte per unit is ASCII, and needs no look at the text. */

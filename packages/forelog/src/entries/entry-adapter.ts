@@ -5,10 +5,11 @@
  * entry's name or type in the message and the reason as `cause`.
  */
 import { reasonOf, WalError } from '../errors.js'
-import { decodeWith, encodeWith, kindOf, ownBytes, payloadOf, plainView, refuseThenable } from './codecs.js'
+import { decodeAmong, decodeWith, encodeWith, kindOf, ownBytes, payloadOf, plainView, refuseThenable } from './codecs.js'
 import { CodecEntry, type EntrySource } from './define-entries.js'
 import type { Entry, EntryAdapter, PayloadReader } from './entry.js'
 import { definedEntry, factsOf, listOf, type NamedDefinition } from './entry-source.js'
+import type { PayloadWindow } from './payload-window.js'
 import { rawAdapter } from './raw-entries.js'
 
 /** The adapter of a source; undefined: raw. Throws ERR_WAL_OPTION for anything that is no source. */
@@ -127,6 +128,16 @@ class DefinedAdapter implements EntryAdapter {
     if (definition === undefined) throw this.#unknown(type)
     try {
       return new CodecEntry(definition, decodeWith(definition.codec, payload, copy))
+    } catch (error) {
+      throw decodeError(quoted(definition), type, error)
+    }
+  }
+
+  decodeAmong(type: number, payloads: PayloadWindow, copy: boolean): CodecEntry {
+    const definition = this.#definitions.get(type)
+    if (definition === undefined) throw this.#unknown(type)
+    try {
+      return new CodecEntry(definition, decodeAmong(definition.codec, payloads, copy))
     } catch (error) {
       throw decodeError(quoted(definition), type, error)
     }

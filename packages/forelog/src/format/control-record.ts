@@ -251,17 +251,15 @@ function readCommit(bytes: Uint8Array, fields: number, end: number): Commit | st
   let at = fields + 28
   let sum = count * recordHeaderBytes
   for (let index = 0; index < count; index++) {
-    let length = 0
-    let shift = 0
-    for (;;) {
-      if (at >= end || shift > 28) return 'a commit whose lengths are not what it counts'
-      const byte = bytes[at++] as number
-      length += (byte & 0x7f) * 2 ** shift
-      if (byte < 0x80) {
-        if (byte === 0 && shift > 0) return 'a commit with a length that is not in its shortest form'
-        break
-      }
-      shift += 7
+    if (at >= end) return 'a commit whose lengths are not what it counts'
+    let byte = bytes[at++] as number
+    let length = byte & 0x7f
+    // Most lengths have one byte or two.
+    for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
+      if (at >= end || factor > 0x1000_0000) return 'a commit whose lengths are not what it counts'
+      byte = bytes[at++] as number
+      length += (byte & 0x7f) * factor
+      if (byte === 0) return 'a commit with a length that is not in its shortest form'
     }
     lengths[index] = length
     sum += length

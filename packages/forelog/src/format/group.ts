@@ -11,7 +11,7 @@
  */
 import { crc32 } from './checksum.js'
 import { commitBodyBytesAt, type ControlContent, type ControlFrame, controlPrefixBytes, kinds, readControlContent, readControlFrame } from './control-record.js'
-import { type Lengths, recordKernel } from './kernel.js'
+import { recordKernel } from './kernel.js'
 import { controlType, lowHalf, readU32, recordHeaderBytes } from './record.js'
 
 /** What the next control record of a segment must fit. */
@@ -29,6 +29,8 @@ export interface Group {
   readonly bytes: number
   /** What the record behind this group must fit. */
   readonly next: ChainPosition
+  /** All payloads were looked at, and are ASCII. */
+  readonly ascii: boolean
 }
 
 export type GroupResult =
@@ -79,13 +81,17 @@ export function readGroup(
       salt: expected.salt,
       previous: frame.crc,
     },
+    ascii: false,
   }
   if (!isCommit) return { found: 'group', group }
   if (group.bytes > left) return { found: 'nothing', why: 'a group runs beyond the end of the file', commit: group }
   if (typeof verifyBody === 'boolean' ? !verifyBody : !verifyBody(group)) return { found: 'group', group }
   if (group.bytes > available) return { found: 'more', bytes: group.bytes }
-  const why = bodyFault(bytes, at + frame.bytes, content.firstOffset, content.lengths, content.headersCrc)
-  return why === undefined ? { found: 'group', group } : { found: 'nothing', why, commit: group }
+  const body = at + frame.bytes
+  const { firstOffset, lengths, headersCrc } = content
+  const verified = recordKernel().verify(bytes, body, lengths, lengths.length, firstOffset)
+  if (verified?.headersCrc === headersCrc) return { found: 'group', group: verified.ascii ? { ...group, ascii: true } : group }
+  return { found: 'nothing', why: bodyFault(bytes, body, firstOffset, lengths), commit: group }
 }
 
 /** Fields that repeat what the place in the log says already: they must agree. */
@@ -106,26 +112,18 @@ function disagreementWith(content: ControlContent, expected: ChainPosition): str
   }
 }
 
-/** What is wrong with the records behind a commit, or undefined when they are what it says. */
-function bodyFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: Lengths, headersCrc: number): string | undefined {
-  if (recordKernel().verify(bytes, body, lengths, lengths.length, firstOffset) === headersCrc) return undefined
-  return wordsForFault(bytes, body, firstOffset, lengths, headersCrc)
-}
-
-/** Goes through the records once more, one by one, to say what is wrong with them. */
-function wordsForFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: Lengths, headersCrc: number): string | undefined {
+/** What is wrong with the records behind a commit, which are not what it says: they are gone through once more, one by one. */
+function bodyFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: readonly number[]): string {
   let at = body
-  let crcOfHeaders = 0
   for (let index = 0; index < lengths.length; index++) {
     const payload = at + recordHeaderBytes
     const end = payload + (lengths[index] as number)
     if (readU32(bytes, at) !== lowHalf(firstOffset + index)) return `the record of entry ${firstOffset + index} has another offset`
     if (bytes[at + 4] === controlType) return `the record of entry ${firstOffset + index} has the type of control records`
     if (crc32(bytes, payload, end) !== readU32(bytes, at + 5)) return `the CRC of entry ${firstOffset + index} does not fit its payload`
-    crcOfHeaders = crc32(bytes, at, payload, crcOfHeaders)
     at = end
   }
-  return crcOfHeaders === headersCrc ? undefined : 'the headers of a group are not those that its commit was written for'
+  return 'the headers of a group are not those that its commit was written for'
 }
 
 /**

@@ -18,12 +18,20 @@ import { controlType, lowHalf, readU32, recordHeaderBytes, writeU32 } from './re
 /** Payload lengths of records that stand one behind the other. */
 export type Lengths = ArrayLike<number>
 
+/** What is found out on the way through records that hold. */
+export interface Verified {
+  /** CRC of their headers, in order. */
+  readonly headersCrc: number
+  /** All payload bytes are known to be below 128. */
+  readonly ascii: boolean
+}
+
 export interface RecordKernel {
   /**
    * Checks the records at `at`: their offsets, from `firstOffset` on, their types, which are not that of control records, and the
-   * CRCs of their payloads. The CRC of their headers; undefined when one of them does not hold.
+   * CRCs of their payloads. Undefined when one of them does not hold.
    */
-  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number | undefined
+  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): Verified | undefined
   /** Fills in the headers of records whose types and payloads are there; the CRC of the headers. */
   seal(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number
 }
@@ -34,7 +42,10 @@ const largePayloadBytes = 1024
 const smallRunBytes = 160
 
 export const plainKernel: RecordKernel = {
-  verify: (bytes, at, lengths, count, firstOffset) => verifyPlain(bytes, at, lengths, 0, count, firstOffset, 0),
+  verify(bytes, at, lengths, count, firstOffset) {
+    const headersCrc = verifyPlain(bytes, at, lengths, 0, count, firstOffset, 0)
+    return headersCrc === undefined ? undefined : { headersCrc, ascii: false }
+  },
   seal: (bytes, at, lengths, count, firstOffset) => sealPlain(bytes, at, lengths, 0, count, firstOffset, 0),
 }
 
@@ -73,6 +84,7 @@ interface KernelExports {
   readonly stagingAt: { readonly value: number }
   readonly stagingBytes: { readonly value: number }
   readonly headersCrc: { readonly value: number }
+  readonly ascii: { readonly value: number }
   verify(count: number, lowOffset: number, crcBefore: number): number
   seal(count: number, lowOffset: number, crcBefore: number): void
 }
@@ -108,24 +120,27 @@ class WasmKernel implements RecordKernel {
     this.#staging = new Uint8Array(memory.buffer, stagingAt.value, stagingBytes.value)
   }
 
-  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number | undefined {
+  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): Verified | undefined {
     let headersCrc = 0
+    let ascii = true
     for (let index = 0, position = at; index < count; ) {
       const piece = this.#stage(bytes, position, lengths, index, count)
       if (piece.count === 0) {
         const crc = verifyPlain(bytes, position, lengths, index, index + 1, firstOffset, headersCrc)
         if (crc === undefined) return undefined
         headersCrc = crc
+        ascii = false
         position += recordHeaderBytes + (lengths[index] as number)
         index++
         continue
       }
       if (this.#exports.verify(piece.count, (firstOffset + index) | 0, headersCrc) !== piece.count) return undefined
       headersCrc = this.#exports.headersCrc.value >>> 0
+      if (this.#exports.ascii.value === 0) ascii = false
       position += piece.bytes
       index += piece.count
     }
-    return headersCrc
+    return { headersCrc, ascii }
   }
 
   seal(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number {

@@ -86,4 +86,6 @@ export interface RecordRun {
   readonly lengths: readonly number[]
   /** Where the first record's header stands in the file. */
   readonly position: number
+  /** All payloads are known to be ASCII. */
+  readonly ascii: boolean
 }

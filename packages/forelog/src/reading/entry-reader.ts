@@ -2,6 +2,7 @@
  * Reads the entries of a log in order, over all its segments, in batches: the one loop behind `entries`, `entriesSync` and `get`.
  */
 import type { EntryAdapter } from '../entries/entry.js'
+import { PayloadWindow } from '../entries/payload-window.js'
 import { WalError } from '../errors.js'
 import type { Steps } from '../steps.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
@@ -61,6 +62,8 @@ export class EntryReader<E> {
   #run: RecordRun | undefined
   #handedOut = 0
   #runAt = 0
+  /** The payloads of the run, where the entries are made of text. */
+  #payloads: PayloadWindow | undefined
   /** What is wrong with the next entry, while those in front of it are handed out. */
   #failure: { readonly error: unknown } | undefined
 
@@ -94,6 +97,7 @@ export class EntryReader<E> {
     this.#run = run
     this.#runAt = run.at
     this.#handedOut = 0
+    this.#payloads = this.#log.adapter.decodeAmong === undefined ? undefined : new PayloadWindow(run.bytes, run.ascii)
   }
 
   /** Throws where an entry of the range was taken away since reading began, also when something else has its offset by now. */
@@ -180,6 +184,7 @@ export class EntryReader<E> {
     const { adapter } = this.#log
     const { copy } = this.#range
     const { bytes, lengths, firstOffset } = run
+    const payloads = this.#payloads
     const to = Math.min(this.#range.to, this.#last)
     // Entries of the run in front of the next one, behind the last wanted one, and behind what a batch takes.
     const wantedFrom = this.#next - firstOffset
@@ -190,7 +195,12 @@ export class EntryReader<E> {
       for (; index < end; index++) {
         const payload = at + recordHeaderBytes
         const behind = payload + (lengths[index] as number)
-        if (index >= wantedFrom) batch.push({ offset: firstOffset + index, entry: adapter.decode(bytes[at + 4] as number, bytes.subarray(payload, behind), copy) as E })
+        if (index >= wantedFrom) {
+          const type = bytes[at + 4] as number
+          payloads?.moveTo(payload, behind)
+          const entry = payloads === undefined ? adapter.decode(type, bytes.subarray(payload, behind), copy) : adapter.decodeAmong?.(type, payloads, copy)
+          batch.push({ offset: firstOffset + index, entry: entry as E })
+        }
         at = behind
       }
     } catch (error) {

@@ -114,7 +114,7 @@ export class GroupCursor implements SegmentCursor {
       this.#endsWithClose = content.kind === 'close'
       if (content.kind !== 'commit' || !isWanted(result.group)) continue
       const position = result.position + frame.bytes
-      const run = { bytes: this.#window.bytes, at: this.#window.indexOf(position), firstOffset: content.firstOffset, lengths: content.lengths, position }
+      const run = { bytes: this.#window.bytes, at: this.#window.indexOf(position), firstOffset: content.firstOffset, lengths: content.lengths, position, ascii: result.group.ascii }
       return { found: 'run', run }
     }
   }
@@ -209,7 +209,7 @@ export class RecordCursor implements SegmentCursor {
         : damage(segment, 0, segment.firstOffset, `it begins at offset ${segment.firstOffset}, which the segment before it holds already`)
     }
     const walker = this.#walker
-    const run = { firstOffset: walker.nextOffset as number, position: walker.position, lengths: [] as number[] }
+    const run = { firstOffset: walker.nextOffset as number, position: walker.position, lengths: [] as number[], ascii: false }
     for (;;) {
       if (run.lengths.length === 0) {
         if (segment.index.wants(walker.position)) segment.index.note({ offset: walker.nextOffset as number, position: walker.position, salt: '', previous: 0 })

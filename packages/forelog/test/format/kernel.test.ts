@@ -51,8 +51,8 @@ describe('the kernel', () => {
         const crc = kernel.seal(ours, at, lengths, lengths.length, firstOffset)
         expect(crc).toBe(plainKernel.seal(plain, at, lengths, lengths.length, firstOffset))
         expect(Buffer.compare(ours, plain)).toBe(0)
-        expect(kernel.verify(ours, at, lengths, lengths.length, firstOffset)).toBe(crc)
-        expect(plainKernel.verify(ours, at, lengths, lengths.length, firstOffset)).toBe(crc)
+        expect(kernel.verify(ours, at, lengths, lengths.length, firstOffset)?.headersCrc).toBe(crc)
+        expect(plainKernel.verify(ours, at, lengths, lengths.length, firstOffset)?.headersCrc).toBe(crc)
       }),
       { numRuns: 300 },
     )
@@ -81,12 +81,34 @@ describe('the kernel', () => {
     for (let bit = 0; bit < (bytes.length - 5) * 8; bit++) {
       const flip = (): void => void (bytes[bit >>> 3] = (bytes[bit >>> 3] as number) ^ (1 << (bit & 7)))
       flip()
-      const crc = kernel.verify(bytes, 0, lengths, lengths.length, 77)
-      expect(crc).toBe(plainKernel.verify(bytes, 0, lengths, lengths.length, 77))
+      const crc = kernel.verify(bytes, 0, lengths, lengths.length, 77)?.headersCrc
+      expect(crc).toBe(plainKernel.verify(bytes, 0, lengths, lengths.length, 77)?.headersCrc)
       if (crc === headersCrc) unnoticed++
       flip()
     }
     expect(unnoticed).toBe(0)
+  })
+
+  it('says that payloads are ASCII where all of them are, and only then', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 70 }), { minLength: 10, maxLength: 60 }), fc.nat(), fc.integer({ min: 128, max: 255 }), (lengths, place, byte) => {
+        const bytes = unsealed(lengths, 0, 1)
+        for (const [index, each] of bytes.entries()) bytes[index] = each & 0x7f
+        kernel.seal(bytes, 0, lengths, lengths.length, 0xffff_fff0)
+        expect(kernel.verify(bytes, 0, lengths, lengths.length, 0xffff_fff0)?.ascii).toBe(true)
+        const payloads: number[] = []
+        let at = 0
+        for (const next of lengths) {
+          for (let index = 0; index < next; index++) payloads.push(at + recordHeaderBytes + index)
+          at += recordHeaderBytes + next
+        }
+        if (payloads.length === 0) return
+        bytes[payloads[place % payloads.length] as number] = byte
+        kernel.seal(bytes, 0, lengths, lengths.length, 0xffff_fff0)
+        expect(kernel.verify(bytes, 0, lengths, lengths.length, 0xffff_fff0)?.ascii).toBe(false)
+      }),
+      { numRuns: 500 },
+    )
   })
 
   it('refuses a record of the type of control records', () => {
@@ -102,18 +124,18 @@ describe('the kernel', () => {
     const empty = new Array<number>(100_000).fill(0)
     const bytes = unsealed(empty, 0, 5)
     const crc = plainKernel.seal(bytes, 0, empty, empty.length, 1)
-    expect(kernel.verify(bytes, 0, empty, empty.length, 1)).toBe(crc)
+    expect(kernel.verify(bytes, 0, empty, empty.length, 1)?.headersCrc).toBe(crc)
     const middling = new Array<number>(3000).fill(900)
     const more = unsealed(middling, 0, 5)
     const crcOfMore = plainKernel.seal(more, 0, middling, middling.length, 1)
-    expect(kernel.verify(more, 0, middling, middling.length, 1)).toBe(crcOfMore)
+    expect(kernel.verify(more, 0, middling, middling.length, 1)?.headersCrc).toBe(crcOfMore)
   })
 
   it('takes lengths from a typed array as well, and the first of them alone', () => {
     const lengths = Uint32Array.from([30, 40, 50, 60, 70])
     const bytes = unsealed([...lengths], 0, 3)
     const crc = kernel.seal(bytes, 0, lengths, 3, 9)
-    expect(kernel.verify(bytes, 0, [30, 40, 50], 3, 9)).toBe(crc)
+    expect(kernel.verify(bytes, 0, [30, 40, 50], 3, 9)?.headersCrc).toBe(crc)
   })
 
   it('is left out where there is no WebAssembly, or where it is forbidden', () => {

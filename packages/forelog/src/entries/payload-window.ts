@@ -1,0 +1,61 @@
+/**
+ * Payloads that lie in one buffer and are decoded one after the other, seen as bytes or as text, whichever the entry asks for.
+ *
+ * Text is made of many payloads at once where they are known to be ASCII: a piece of the buffer becomes one string, and each payload a
+ * part of it. That halves what a text costs (bench/micro/decoding.ts). Such a part holds on to the whole piece, so it is for whoever
+ * takes it apart at once, as JSON.parse does.
+ */
+
+/** Bytes of the buffer that become one string: few at first, for whoever reads one entry, and twice as many each time. */
+const firstPieceBytes = 512
+const largestPieceBytes = 16 * 1024
+const replacement = '\ufffd'
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export class PayloadWindow {
+  readonly #bytes: Uint8Array
+  readonly #buffer: Buffer
+  readonly #ascii: boolean
+  #from = 0
+  #to = 0
+  #text = ''
+  #textFrom = 0
+  #textTo = 0
+  #pieceBytes = firstPieceBytes
+
+  /** @param ascii all payloads that it is moved to are known to be ASCII */
+  constructor(bytes: Uint8Array, ascii: boolean) {
+    this.#bytes = bytes
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#ascii = ascii
+  }
+
+  /** Goes on to the payload at `[from, to)`; none is in front of the one before. */
+  moveTo(from: number, to: number): void {
+    this.#from = from
+    this.#to = to
+  }
+
+  /** The payload, as a view. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(this.#from, this.#to)
+  }
+
+  /** The payload as text, for whoever keeps no part of it. Throws a TypeError where it is no valid UTF-8. */
+  get passingText(): string {
+    if (!this.#ascii) return this.#decoded()
+    if (this.#to > this.#textTo) {
+      this.#textFrom = this.#from
+      this.#textTo = Math.max(this.#to, Math.min(this.#buffer.length, this.#from + this.#pieceBytes))
+      this.#pieceBytes = Math.min(largestPieceBytes, this.#pieceBytes * 2)
+      this.#text = this.#buffer.toString('latin1', this.#textFrom, this.#textTo)
+    }
+    return this.#text.slice(this.#from - this.#textFrom, this.#to - this.#textFrom)
+  }
+
+  #decoded(): string {
+    const text = this.#buffer.toString('utf8', this.#from, this.#to)
+    // Each byte that is no UTF-8 becomes this character, which valid text may hold, too.
+    return text.includes(replacement) ? decoder.decode(this.bytes) : text
+  }
+}
