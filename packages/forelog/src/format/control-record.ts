@@ -325,18 +325,20 @@ export class ControlChain {
     return seal(record, header.firstOffset)
   }
 
-  commit(commit: Omit<Commit, 'kind'>): Uint8Array {
+  commit(commit: Omit<Commit, 'kind' | 'lengths'> & { readonly lengths: ArrayLike<number> }): Uint8Array {
+    const { lengths } = commit
+    const count = lengths.length
     let lengthsBytes = 0
-    for (const length of commit.lengths) lengthsBytes += leb128Bytes(length)
+    for (let index = 0; index < count; index++) lengthsBytes += leb128Bytes(lengths[index] as number)
     const record = this.#record(kinds.commit, 0, payloadBytes.commit + lengthsBytes)
     const fields = recordHeaderBytes + commonBytes
     writeU64(record, fields, commit.firstOffset)
-    writeU32(record, fields + 8, commit.lengths.length)
+    writeU32(record, fields + 8, count)
     writeU32(record, fields + 12, commit.bodyBytes)
     writeU32(record, fields + 16, commit.headersCrc)
     writeU64(record, fields + 20, commit.durableOffset)
     let at = fields + 28
-    for (const length of commit.lengths) at = writeLeb128(record, at, length)
+    for (let index = 0; index < count; index++) at = writeLeb128(record, at, lengths[index] as number)
     return seal(record, commit.firstOffset)
   }
 
@@ -379,7 +381,7 @@ function seal(record: Uint8Array, nextOffset: number): Uint8Array {
 
 function leb128Bytes(value: number): number {
   let bytes = 1
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++
+  for (let rest = value; rest >= 0x80; rest >>>= 7) bytes++
   return bytes
 }
 
@@ -387,7 +389,7 @@ function writeLeb128(bytes: Uint8Array, at: number, value: number): number {
   let rest = value
   while (rest >= 0x80) {
     bytes[at++] = (rest & 0x7f) | 0x80
-    rest = Math.floor(rest / 0x80)
+    rest >>>= 7
   }
   bytes[at++] = rest
   return at
