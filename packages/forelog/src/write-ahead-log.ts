@@ -140,7 +140,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     try {
       recovered = await runPooled(openLog({ ...resolved, mode: resolved.recovery }))
     } catch (error) {
-      await lock.release()
+      await free(lock, resolved)
       logger.error({ path: resolved.directory, err: error }, 'the log could not be opened')
       throw error
     }
@@ -397,7 +397,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     if (this.#failure !== undefined) await runPooled(this.#writer.release()).catch(() => {})
     await this.#writer.whenIdle()
     await runPooled(this.#segments.close())
-    await this.#lock.release()
+    await free(this.#lock, this.#options)
     if (this.#failure !== undefined) throw this.#refusal('closed') as WalError
     this.#state = 'closed'
     logger.info({ path: directory, lastOffset: this.lastOffset }, 'closed the log')
@@ -426,6 +426,11 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     if (this.#state !== 'closed' && (from === 'closed' ? this.#closing === undefined : this.#state === 'open')) return undefined
     return new WalError('ERR_WAL_CLOSED', `the log in ${this.#options.directory} is closed`, { path: this.#options.directory })
   }
+}
+
+/** All that the lock protected is done. Where freeing it fails it may be held on, which the next one to open will be told. */
+async function free(lock: FileLock, { directory, logger }: ResolvedOptions): Promise<void> {
+  await lock.release().catch((error: unknown) => logger.warn({ path: directory, err: error }, 'the lock could not be freed'))
 }
 
 async function makeDirectory({ fileSystem, directory, directoryMode }: ResolvedOptions): Promise<void> {

@@ -152,9 +152,12 @@ export class ActiveFile {
     }
     const through = this.#through
     this.#through = undefined
-    if (through !== undefined) yield* through.close()
-    if (this.#syncs === 0) return yield* this.file.close()
-    this.#closing = this.#synced().then(() => runPooled(this.file.close()).catch(() => {}))
+    try {
+      if (through !== undefined) yield* through.close()
+    } finally {
+      if (this.#syncs === 0) yield* this.file.close()
+      else this.#closing = this.#synced().then(() => runPooled(this.file.close()).catch(() => {}))
+    }
   }
 
   #synced(): Promise<void> {

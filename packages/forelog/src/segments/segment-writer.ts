@@ -307,9 +307,14 @@ export class SegmentWriter {
   }
 
   *#closeRetired(): Steps<void> {
-    for (let file = this.#retired.shift(); file !== undefined; file = this.#retired.shift()) {
-      this.#leftovers = Promise.all([this.#leftovers, file.whenIdle()])
+    const file = this.#retired.shift()
+    if (file === undefined) return
+    this.#leftovers = Promise.all([this.#leftovers, file.whenIdle()])
+    try {
       yield* file.close()
+    } finally {
+      // One that can't be closed is no reason to leave the others open.
+      yield* this.#closeRetired()
     }
   }
 

@@ -2,14 +2,12 @@
  * Line 1 of docs/RELIABILITY.md: random workloads on a simulated disk that fails and crashes, at random moments, in random
  * ways; recoveries that crash in their turn; and what is found each time held against what the workload was told.
  */
-import { type OpenOptions, WalError, WriteAheadLog } from '../../src/index.js'
+import { WalError } from '../../src/index.js'
 import { Random } from '../../src/testing/random.js'
 import { type CrashOutcome, crashModes, SimulatedDisk } from '../../src/testing/index.js'
+import { entryOf, type Log, openLog } from './either-format.js'
 import { Expectation, type LogEvent } from './log-journal.js'
-import { textEntries, textEntry } from './text-entries.js'
 import { inVirtualTime } from './virtual-time.js'
-
-const directory = '/data/log'
 
 /** What the crashes were made of: floors on these keep the workload from becoming tame. */
 export interface CrashTally {
@@ -78,18 +76,6 @@ const callsPerShot = 5
 const callsPerNestedShot = 40
 const lives = 3
 const stepsPerLife = 12
-
-type Log = WriteAheadLog<never, { readonly payload: Uint8Array }>
-
-function openLog(fileSystem: SimulatedDisk, format: 1 | 2, options: Pick<OpenOptions, 'maxSegmentSize' | 'sync' | 'syncInterval' | 'commit'> = {}): Promise<Log> {
-  if (format === 1) return WriteAheadLog.open(directory, { ...options, fileSystem, format, entries: textEntries })
-  return WriteAheadLog.open(directory, { ...options, fileSystem })
-}
-
-function entryOf(payload: string, format: 1 | 2): never {
-  const bytes = Buffer.from(payload, 'latin1')
-  return (format === 1 ? textEntry(bytes) : bytes) as never
-}
 
 /** Runs the workload of one seed, and checks every crash of it; throws the first violation. The same seed does the same again. */
 export function crashSeed(seed: number, tally: CrashTally): Promise<void> {
