@@ -62,10 +62,12 @@ export function* recoverFormat1(request: RecoveryRequest, names: DirectoryNames)
     rewrite: (file) => rewriteRecords(file, position, framingOf),
     remove: names.temporaries,
   })
+  // What its first bytes say counts only where they are a record; else they were cut off.
+  const kept = entries > 0 ? found : [...found.slice(0, -1), { ...newest, firstOffset: undefined }]
   return {
     format: 1,
-    live: found.map(({ id, fileBytes }, index) =>
-      makeSegment(directory, 1, id, firstOffsetFrom(found, index) ?? nextOffset, index === found.length - 1 ? position : fileBytes),
+    live: kept.map(({ id, fileBytes }, index) =>
+      makeSegment(directory, 1, id, firstOffsetFrom(kept, index) ?? nextOffset, index === kept.length - 1 ? position : fileBytes),
     ),
     end: { file: writable, position, nextOffset, lowWaterMark: 0, chain: undefined, logId: '', unsettled: undefined, full: false },
     report: {

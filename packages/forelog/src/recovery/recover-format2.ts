@@ -51,6 +51,11 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
 
   const decision = decideEnd(failing, request.mode)
   if (decision.action === 'refuse') throw refusal(decision, path, id, end.position, nextOffset)
+  if (end.lowWaterMark > nextOffset) {
+    // No crash leaves that: what stands in front of a mark was synced with it.
+    const why = `entries from ${end.lowWaterMark} on are wanted, by its low-water mark, and the log ends at ${nextOffset - 1}`
+    throw refusal({ row: 'D', action: 'refuse', code: 'ERR_WAL_CORRUPT', why }, path, id, end.position, nextOffset)
+  }
   const ofSegments = decideSegments(segments.map(({ found }) => found), Math.max(end.lowWaterMark, request.wantedFrom ?? 0))
   if (ofSegments.action === 'refuse') throw refusalOfSegments(request, ofSegments)
 

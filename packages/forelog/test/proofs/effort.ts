@@ -36,12 +36,13 @@ export class Effort {
   }
 
   goesOn(done: number): boolean {
-    return this.#endsAt === undefined ? done < this.#wanted : performance.now() < this.#endsAt
+    // --runs 0: once, to play a seed again.
+    return this.#endsAt === undefined ? done < Math.max(1, this.#wanted) : performance.now() < this.#endsAt
   }
 
   /** How much of the effort a number is worth, where chance needs its numbers: floors are asked for from 1 on. */
   share(done: number): number {
-    return done / this.#wanted
+    return this.#wanted === 0 ? 0 : done / this.#wanted
   }
 }
 
