@@ -5,9 +5,10 @@
 // has a lock file of its own, so that the checkout of somebody who doesn't build the site stays small.
 
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { withCharts } from '../website/charts.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const website = join(root, 'website')
@@ -17,6 +18,7 @@ if (!isInstalled()) npm('ci', '--loglevel=error')
 // A copy, for what is outside of website/ doesn't find what is installed in it.
 rmSync(join(website, 'pages'), { recursive: true, force: true })
 cpSync(join(root, 'docs'), join(website, 'pages'), { recursive: true })
+drawCharts(join(website, 'pages/PERFORMANCE.md'))
 tool('typedoc/bin/typedoc', '--options', 'typedoc.json', '--logLevel', 'Warn', '--treatWarningsAsErrors')
 tool('vitepress/bin/vitepress.js', 'build', '.')
 checkHeadings()
@@ -31,6 +33,12 @@ function isInstalled() {
       .map(([path, { version }]) => `${path}@${version}`)
   const have = new Set(versions(installed))
   return versions(join(website, 'package-lock.json')).every((version) => have.has(version))
+}
+
+/** The figures on that page are quoted from a committed result file; its charts are drawn from the same. */
+function drawCharts(page) {
+  const resultsOf = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'))
+  writeFileSync(page, withCharts(readFileSync(page, 'utf8'), resultsOf))
 }
 
 /** Every link to a heading, in every page: is there an element with that id? */

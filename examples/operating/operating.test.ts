@@ -1,9 +1,9 @@
-import { appendFileSync, readFileSync, readdirSync } from 'node:fs'
+import { appendFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { WriteAheadLog } from 'forelog'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '../support/run-example.js'
-import { backUp, metrics, worthKnowing } from './operating.js'
+import { backUp, check, metrics, rescue, worthKnowing } from './operating.js'
 
 test('a copy that is made while the log is appended to has all that was acknowledged before, and opens', async () => {
   const directory = temporaryDirectory()
@@ -48,4 +48,27 @@ test('a start tells of a torn end, and of nothing when all was well', async () =
   appendFileSync(path, readFileSync(path).subarray(-10)) // half of a record
   await using torn = await WriteAheadLog.open(directory)
   expect(worthKnowing(torn.recovery)).toMatch(/10 (unacknowledged )?bytes were cut off/)
+})
+
+test('a check names the damaged byte, and a rescue takes all but the damaged entry', async () => {
+  const directory = temporaryDirectory()
+  const log = await WriteAheadLog.open(directory)
+  for (let n = 1; n <= 5; n++) await log.append(new Uint8Array(100).fill(n))
+  await log.close()
+  expect(await check(directory)).toEqual(['sound, up to entry 5'])
+
+  const [segment] = readdirSync(directory).filter((name) => name.endsWith('.wal'))
+  const path = join(directory, segment as string)
+  const bytes = readFileSync(path)
+  bytes.fill(0xee, bytes.indexOf(Buffer.alloc(100, 3)), bytes.indexOf(Buffer.alloc(100, 3)) + 50)
+  writeFileSync(path, bytes)
+
+  const [outcome, fault] = await check(directory)
+  expect(outcome).toBe('damaged')
+  expect(fault).toContain(`${path} at byte `)
+
+  const to = join(temporaryDirectory(), 'rescued')
+  expect(await rescue(directory, to)).toHaveLength(1)
+  await using rescued = await WriteAheadLog.open(to)
+  expect([...rescued.entriesSync()].map(({ entry }) => entry.payload[0])).toEqual([1, 2, 4, 5])
 })

@@ -5,7 +5,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { LogStats, RecoveryReport, SegmentInfo } from 'forelog'
+import { type LogStats, type RecoveryReport, salvage, type SegmentInfo, verify, WriteAheadLog } from 'forelog'
 
 // #region backup
 /** Copies a log while it is in use. The copy has all that was acknowledged before the call, and opens like any log. */
@@ -54,5 +54,26 @@ export function worthKnowing({ clean, tornBytes, ambiguous, quarantined }: Recov
   if (ambiguous) return `${tornBytes} bytes were cut off, and they may have been an acknowledged entry that rotted: look into ${quarantined.join(', ')}`
   if (tornBytes > 0) return `the last process died in a write: ${tornBytes} unacknowledged bytes were cut off, see ${quarantined.join(', ')}`
   return 'the last process died, and nothing was lost'
+}
+// #endregion
+
+// #region verify
+/** Reads every byte of a log, and says what is wrong where. Changes nothing, and works beside the process that has it open. */
+export async function check(directory: string): Promise<string[]> {
+  const { outcome, faults, lastOffset } = await verify(directory)
+  if (outcome === 'sound') return [`sound, up to entry ${lastOffset}`]
+  return [outcome, ...faults.map(({ path, position, why, meaning }) => `${path} at byte ${position}: ${why}. ${meaning}`)]
+}
+// #endregion
+
+// #region salvage
+/** Copies everything that can still be read of a damaged log to a new one, and tells what could not. Offsets are given anew. */
+export async function rescue(damaged: string, to: string): Promise<string[]> {
+  const lost: string[] = []
+  await using log = await WriteAheadLog.open(to)
+  for await (const { type, payload } of salvage(damaged, { onFault: ({ meaning }) => lost.push(meaning) })) {
+    await log.append({ type, payload })
+  }
+  return lost
 }
 // #endregion

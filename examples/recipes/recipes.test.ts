@@ -1,7 +1,7 @@
 import { WalError, WriteAheadLog } from 'forelog'
 import { expect, test } from 'vitest'
 import { runExample, temporaryDirectory } from '../support/run-example.js'
-import { appendOrMakeRoom, blocking, count, manualSync, manyAppends, rawLog, reading, stockEntries as entries, type StockLog } from './recipes.js'
+import { appendOrMakeRoom, blocking, count, manualSync, manyAppends, rawLog, reading, ship, stockEntries as entries, type StockLog } from './recipes.js'
 
 test('a raw log gives back types and payloads', async () => {
   expect(await rawLog(temporaryDirectory())).toEqual([
@@ -30,6 +30,21 @@ test('an append that finds the disk full is made again, once there is room', asy
 
   expect(await appendOrMakeRoom(log, 'a', 5)).toBe(9)
   expect(calls).toEqual(['append', 'truncate before 5', 'append'])
+})
+
+test('a follower gets what was there and what comes, from where it was, and ends when it is told to', async () => {
+  await using log = await WriteAheadLog.open(temporaryDirectory(), { entries })
+  for (const key of ['a', 'b', 'c']) await log.append(entries.put({ key, amount: 1 }))
+  const sent: string[] = []
+  const stop = new AbortController()
+  const following = ship(log, 1, async (offset, name) => {
+    sent.push(`${offset} ${name}`)
+    if (offset === 3) await log.append(entries.del('a'))
+    if (offset === 4) stop.abort()
+  }, stop.signal)
+  await following
+
+  expect(sent).toEqual(['2 put', '3 put', '4 del'])
 })
 
 test('many appends in a window are all there, in order', async () => {

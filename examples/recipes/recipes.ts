@@ -59,6 +59,13 @@ export async function appendOrMakeRoom(log: StockLog, key: string, checkpoint: n
   // #endregion
 }
 
+export async function ship(log: StockLog, shipped: number, send: (offset: number, name: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+  // #region follow
+  // What is durable, each entry once and in order, from where the other side is; then what comes.
+  for await (const { offset, entry } of log.follow({ from: shipped + 1, signal })) await send(offset, entry.name)
+  // #endregion
+}
+
 export async function manyAppends(log: StockLog, deliveries: Iterable<{ key: string; amount: number }>): Promise<void> {
   // #region window
   // Not one after the other: appends that wait together share a write and a sync. Not all at once either, for memory has an end.
