@@ -4,7 +4,7 @@ import { configs } from 'typescript-eslint'
 
 export default defineConfig(
   // What is in assembly/ is AssemblyScript: its types are others, and its compiler checks it.
-  globalIgnores(['**/dist/', '**/coverage/', 'packages/forelog/assembly/']),
+  globalIgnores(['.runtimes/', 'website/pages/', '**/dist/', '**/coverage/', 'packages/forelog/assembly/']),
   js.configs.recommended,
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },

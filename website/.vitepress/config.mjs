@@ -60,7 +60,7 @@ export default defineConfig({
   base: process.env.DOCS_BASE ?? '/',
   head: [['link', { rel: 'icon', type: 'image/svg+xml', href: `${process.env.DOCS_BASE ?? '/'}logo.svg` }]],
   // As the forge has them, so that links to headings hold in both places.
-  markdown: { anchor: { slugify }, languageAlias: { hex: 'txt' } },
+  markdown: { anchor: { slugify }, languages: [{ name: 'hex', scopeName: 'text.hex', patterns: [], repository: {} }] },
   themeConfig: {
     logo: '/logo.svg',
     nav: [
