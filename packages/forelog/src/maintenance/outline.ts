@@ -79,6 +79,18 @@ const headerNeighbourBytes = 64 * 1024
  * @returns undefined when there is no segment
  */
 export function* outlineLog(request: LookRequest, adapter: EntryAdapter, held: boolean | undefined): Steps<Outline | undefined> {
+  for (let looks = 1; ; looks++) {
+    try {
+      return yield* outlineOnce(request, adapter, held)
+    } catch (error) {
+      // A writer removed a segment, perhaps the newest one of a moment ago, since its name was read: its log is looked at anew.
+      const isGone = error instanceof WalError && systemCode(error.cause) === 'ENOENT'
+      if (!isGone || held === false || looks === looksBesideWriter) throw error
+    }
+  }
+}
+
+function* outlineOnce(request: LookRequest, adapter: EntryAdapter, held: boolean | undefined): Steps<Outline | undefined> {
   const names = sortNames(yield* listDirectory(request.fileSystem, request.directory))
   const faults: Fault[] = names.foreign.map((name) => ({
     kind: 'stray',
