@@ -216,10 +216,19 @@ export class SegmentWriter {
   prepare(): Steps<void> | undefined {
     if (!this.#fillsAhead || this.#full || this.#groups < settledInGroups) return undefined
     const limit = this.#options.maxSegmentBytes
-    if (this.#preparing === undefined && this.#position >= limit / 2) this.#preparing = this.#prepareNext()
+    if (this.#preparing === undefined && this.#position >= limit / 2) this.#beginPreparing()
     if (this.#file.wantsOpening(this.#position)) return this.#file.openThrough()
     if (this.#file.wantsFill(this.#position, limit)) return this.#file.fill(this.#position, limit)
     return undefined
+  }
+
+  #beginPreparing(): void {
+    const preparing = this.#prepareNext()
+    this.#preparing = preparing
+    // One that a roll did not wait for is discarded once it is made: it is nobody's any more.
+    void preparing.then((prepared) => {
+      if (this.#preparing === preparing) this.#prepared = prepared
+    })
   }
 
   /** In the thread pool: who writes does not wait for it. Without it a roll makes the file itself. */
@@ -229,7 +238,9 @@ export class SegmentWriter {
     const name = segmentName(format, newest.id, this.#nextOffset) + temporarySuffix
     try {
       const bytes = Math.min(preparedBytes, this.#options.maxSegmentBytes)
-      return (this.#prepared = await runPooled(PreparedFile.make(fileSystem, directory, name, zerosOf(bytes), this.#options.fileMode)))
+      // One before it that is being discarded may have the same name.
+      await this.#leftovers
+      return await runPooled(PreparedFile.make(fileSystem, directory, name, zerosOf(bytes), this.#options.fileMode))
     } catch {
       return undefined
     }

@@ -52,3 +52,21 @@ describe('a roll by appendSync while a sync of the interval is under way in the 
     await log.close()
   })
 })
+
+describe('a segment that is prepared in the pool', () => {
+  it('too late for the roll by appendSync that wanted it is not taken for the next one', async () => {
+    const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] })
+    const log = await WriteAheadLog.open(directory, { fileSystem: disk, maxSegmentSize: 1000, commit: 'inline' })
+    for (let round = 0; round < 6; round++) {
+      for (const bytes of [0, 780, 0, 520, 13, 8, 38, 300]) log.appendSync(Buffer.alloc(bytes, 1))
+      // What is in the pool comes to its end, or half of it.
+      await log.get(log.lastOffset)
+      if (round % 2 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(log.state).toBe('open')
+    expect(log.lastOffset).toBe(48)
+    await log.close()
+    expect(disk.openFiles).toBe(0)
+    expect(disk.listSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+})
