@@ -1,11 +1,12 @@
 /**
- * Acknowledged means synced: where each sync of a real process takes 150 ms, nothing that says to be on stable storage is
+ * Line 8 of docs/RELIABILITY.md, acknowledged means synced: where each sync of a real process takes 150 ms, nothing that says to be on stable storage is
  * acknowledged sooner; and what does not say so is, which shows that it is the sync that is waited for.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { report } from './effort.js'
 import { type Compiled, compile } from './real-writer/compile.js'
 import { reportsOf, runTraced, whyNoStrace, type TracedRun } from './traced/traced-writer.js'
 
@@ -61,4 +62,5 @@ it.for([
     if ((says as readonly string[]).includes(claim)) expect(Math.min(...ms), claim).toBeGreaterThanOrEqual(delayMs)
     else expect(Math.min(...ms), claim).toBeLessThan(delayMs)
   }
+  report({ line: 8, name: `${doing}, ${sync}`, tried: [...times.values()].flat().length, unit: `claims, with ${delayMs} ms for each sync`, madeOf: Object.fromEntries(times) })
 })

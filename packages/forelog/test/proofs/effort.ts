@@ -30,9 +30,10 @@ export class Effort {
   readonly #wanted: number
   readonly #endsAt: number | undefined
 
-  constructor(short: number) {
+  /** @param part of the time, for one of several that share it */
+  constructor(short: number, part = 1) {
     this.#wanted = times(short)
-    this.#endsAt = seconds === undefined ? undefined : performance.now() + seconds * 1000
+    this.#endsAt = seconds === undefined ? undefined : performance.now() + seconds * part * 1000
   }
 
   goesOn(done: number): boolean {

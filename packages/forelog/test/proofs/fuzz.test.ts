@@ -18,7 +18,7 @@ it('bytes that nobody wrote give no entry that nobody appended, in any reader, a
       throw new Error(`again: npm run prove -- --only fuzz --runs 0 --seed ${seed}\n${String((error as Error).message)}`, { cause: error })
     }
   }
-  report({ line: 9, name: 'fuzz', tried: tally.inputs, unit: `inputs, seeds ${firstSeed} to ${seed - 1}`, madeOf: tally })
+  report({ line: 9, name: 'fuzz', tried: tally.inputs + tally.pieces, unit: `inputs, files and pieces of them, seeds ${firstSeed} to ${seed - 1}`, madeOf: tally })
   if (effort.share(tally.inputs) < 0.1) return
   for (const count of Object.values(tally.byKind)) expect(count / tally.inputs).toBeGreaterThan(0.15)
   expect(tally.opened / tally.inputs).toBeGreaterThan(0.1)

@@ -3,6 +3,10 @@
  * appended, or an error of the log's own; in bounded time, and in memory that the files bound.
  */
 import { join } from 'node:path'
+import { readSegmentHeader } from '../../src/format/control-record.js'
+import { frameRecord } from '../../src/format/framed-record.js'
+import { readGroup } from '../../src/format/group.js'
+import { voucherAt } from '../../src/format/vouchers.js'
 import { salvage, SegmentReader, verify, WalError } from '../../src/index.js'
 import { deriveSeed, Random, type SimulatedDisk } from '../../src/testing/index.js'
 import { crc32 } from '../support/reference-reader.js'
@@ -22,6 +26,8 @@ export interface FuzzTally {
   opened: number
   refused: number
   refusedWhenRead: number
+  /** Pieces that were given to what reads single records and groups. */
+  pieces: number
   /** Entries that were read, by whatever reader. */
   entries: number
   longestMs: number
@@ -30,7 +36,7 @@ export interface FuzzTally {
 }
 
 export function newFuzzTally(): FuzzTally {
-  return { inputs: 0, byKind: { 'random bytes': 0, mutated: 0, forged: 0 }, opened: 0, refused: 0, refusedWhenRead: 0, entries: 0, longestMs: 0, mostBytes: 0 }
+  return { inputs: 0, byKind: { 'random bytes': 0, mutated: 0, forged: 0 }, opened: 0, refused: 0, refusedWhenRead: 0, pieces: 0, entries: 0, longestMs: 0, mostBytes: 0 }
 }
 
 /** An input takes some milliseconds; what takes so long hangs, or has become quadratic. */
@@ -71,6 +77,7 @@ export class Fuzzer {
     const memory = memoryUsed()
     try {
       await readAll(sample, kind, files, random, tally)
+      readPieces(files, random, tally)
     } catch (error) {
       throw new Error(`input ${seed}, ${kind}, of ${sample.log.name}: ${String((error as Error).stack)}\n${dumped(files)}`, { cause: error })
     }
@@ -195,6 +202,29 @@ function controlRecordsOf(bytes: Uint8Array): { readonly at: number; readonly pa
 }
 
 // ── Readers
+
+const piecesPerInput = 60
+
+/** The functions that find records in bytes: they look at any place of any bytes, and find something or nothing there. */
+function readPieces(files: Files, random: Random, tally: FuzzTally): void {
+  const all = [...files.values()]
+  for (let piece = 0; piece < piecesPerInput; piece++) {
+    const bytes = random.pick(all)
+    const at = random.below(bytes.length + 1)
+    const available = random.below(bytes.length - at + 1)
+    const left = available + (random.chance(0.5) ? 0 : random.below(1 << 20))
+    const expected = { nextOffset: random.pick([1, 2, 7, 2 ** 32, 2 ** 40]), salt: '0123456789abcdef', previous: random.next() }
+    if (at + 20 <= bytes.length && random.chance(0.5)) expected.salt = Buffer.from(bytes.subarray(at + 12, at + 20)).toString('hex').padEnd(16, '0')
+    const results: { readonly found: string }[] = [
+      readGroup(bytes, at, available, left, expected, random.chance(0.5)),
+      readSegmentHeader(bytes.subarray(at, at + available), left),
+      voucherAt(bytes, at, available, left, expected.salt, expected.nextOffset),
+      frameRecord(bytes, at, available, left, (type) => (type < 2 ? (reader) => reader.read((reader.read(2)[1] ?? 0) * 3) : undefined)),
+    ]
+    for (const { found } of results) if (typeof found !== 'string') throw new Error('a parser found neither something nor nothing')
+    tally.pieces += results.length
+  }
+}
 
 async function readAll({ log, entries }: Sample, kind: InputKind, files: Files, random: Random, tally: FuzzTally): Promise<void> {
   const disk = diskWith(files)

@@ -1,5 +1,5 @@
 /**
- * Errors of the system at each call of a real process: a log that can't write or sync fails closed, and opens again with all that
+ * Line 7 of docs/RELIABILITY.md: errors of the system at each call of a real process: a log that can't write or sync fails closed, and opens again with all that
  * it had acknowledged.
  */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SyncMode, WriteAheadLog } from '../../src/index.js'
+import { report } from './effort.js'
 import { Expectation, type LogEvent } from './log-journal.js'
 import { makeImage, Mount, run, whyNot } from './power-cut/volumes.js'
 import { type Compiled, compile } from './real-writer/compile.js'
@@ -125,7 +126,10 @@ describe('each call of a real process that the system refuses', () => {
     expect(times).toBeGreaterThan(0)
   })
 
-  afterAll(() => console.log('failed calls, and what came of them', tally))
+  afterAll(() => {
+    const failed = Object.values(tally).flatMap((outcomes) => Object.values(outcomes))
+    if (failed.length > 0) report({ line: 7, name: 'failing system calls', tried: failed.reduce((sum, count) => sum + count, 0), unit: 'calls of real processes', madeOf: tally })
+  })
 
   async function failNth({ call, error, doing, sync, code, forGood }: Case, nth: number): Promise<{ met: boolean; outcome: string }> {
     const directory = join(home, 'log')

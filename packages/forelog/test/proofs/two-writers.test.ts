@@ -1,4 +1,4 @@
-/** A directory has one writer: whoever comes second is refused, and nothing but the end of the first lets another one in. */
+/** Line 10 of docs/RELIABILITY.md: a directory has one writer: whoever comes second is refused, and nothing but the end of the first lets another one in. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
