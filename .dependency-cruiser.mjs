@@ -2,19 +2,22 @@
 // circle. Each place names what it may import besides itself; a file or folder that is not here fails the check.
 // The drawing, with what flows along each arrow, is in docs/ARCHITECTURE.md.
 
-const ground = ['errors', 'logger', 'stats', 'steps']
+const ground = ['errors', 'logger', 'stats', 'steps', 'diagnostics']
 const segmentsAndBelow = ['segments', 'options', 'files', 'commit', 'entries', 'format', ...ground]
 
 const floors = {
-  index: ['log-types', 'write-ahead-log', 'log-reader', 'maintenance', 'recovery', 'reading', ...segmentsAndBelow],
+  index: ['log-types', 'write-ahead-log', 'log-reader', 'maintenance', 'streams', 'recovery', 'reading', ...segmentsAndBelow],
   // Types to pass a log around by.
   'log-types': ['write-ahead-log', 'recovery', 'reading', ...segmentsAndBelow],
-  'write-ahead-log': ['log-reader', 'recovery', 'reading', ...segmentsAndBelow],
+  'write-ahead-log': ['log-reader', 'streams', 'recovery', 'reading', ...segmentsAndBelow],
   // The reading half alone, of a log that another process writes.
   'log-reader': ['recovery', 'reading', ...segmentsAndBelow],
 
   // Looks at logs, and mends them, without opening them; beside the log, and neither knows of the other.
   maintenance: ['recovery', ...segmentsAndBelow],
+
+  // Logs as ends of pipelines; knows no log, only what it does to one.
+  streams: ['options', ...ground],
 
   recovery: segmentsAndBelow,
   reading: segmentsAndBelow,
@@ -33,6 +36,7 @@ const floors = {
   logger: [],
   steps: [],
   stats: ['errors', 'logger'],
+  diagnostics: ['errors'],
 
   // Public as `forelog/testing`: a disk for tests. Nothing stands on it.
   testing: ['files', ...ground],

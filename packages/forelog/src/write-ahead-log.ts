@@ -6,10 +6,12 @@
  *     entries ──► entry reader ──► segment cursors ──► disk                    (reading/, segments/, files/)
  */
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { CommitQueue } from './commit/commit-queue.js'
 import type { AppendableOf, EntryOf, EntrySource } from './entries/define-entries.js'
 import type { RawEntry } from './entries/entry.js'
 import type { RawSource } from './entries/raw-entries.js'
+import { channels, type FailMessage, type RecoverMessage, type RollMessage, type TruncateMessage } from './diagnostics.js'
 import { isNoSpace, reasonOf, WalError } from './errors.js'
 import type { FileLock } from './files/file-system.js'
 import type { GroupBuilder } from './format/group-builder.js'
@@ -27,6 +29,7 @@ import { EntryEncoder } from './segments/entry-encoder.js'
 import { lockName } from './segments/segment-name.js'
 import { type SegmentInfo, SegmentSet } from './segments/segment-set.js'
 import { SegmentWriter } from './segments/segment-writer.js'
+import { entryWritable, type WritableOptions } from './streams/entry-writable.js'
 import { truncateBack, truncateFront } from './segments/truncation.js'
 import type { LogStats } from './stats.js'
 import { runPooled } from './steps.js'
@@ -81,6 +84,10 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       fileMode: options.fileMode,
       onRoll: (closed, opened) => {
         this.#rolls++
+        if (channels.roll.hasSubscribers) {
+          const message: RollMessage = { path: options.directory, closed: closed.path, opened: opened.path, firstOffset: opened.firstOffset }
+          channels.roll.publish(message)
+        }
         options.logger.debug({ closed: closed.path, opened: opened.path, firstOffset: opened.firstOffset }, 'began a new segment')
       },
       onCut: () => this.#queue.moveBack(),
@@ -91,6 +98,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       mode: options.commit,
       encode: (group, entry) => this.#encoder.add(group, entry),
       maxPendingBytes: options.maxPendingBytes,
+      path: options.directory,
       onFailure: (failure) => this.#fail(failure),
       onProgress: () => this.#tail.wake(),
     })
@@ -134,6 +142,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   ): Promise<WriteAheadLog<AppendableOf<S>, EntryOf<S>>> {
     const resolved = resolveOptions(directory, options as OpenOptions<EntrySource> | undefined)
     const { fileSystem, logger } = resolved
+    const beganMs = performance.now()
     await makeDirectory(resolved)
     const lock = await fileSystem.lock(join(resolved.directory, lockName), resolved.fileMode)
     let recovered: RecoveredLog
@@ -147,6 +156,12 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     const log = new WriteAheadLog<AppendableOf<S>, EntryOf<S>>(resolved, lock, recovered)
     const { report } = recovered
     const facts = { path: resolved.directory, format: recovered.format, firstOffset: log.firstOffset, lastOffset: log.lastOffset, ...report }
+    if (channels.recover.hasSubscribers) {
+      const { clean, tornBytes, ambiguous, quarantined } = report
+      const { path, format, firstOffset, lastOffset } = facts
+      const message: RecoverMessage = { path, format, firstOffset, lastOffset, clean, tornBytes, ambiguous, quarantined, durationMs: performance.now() - beganMs }
+      channels.recover.publish(message)
+    }
     if (report.tornBytes > 0) logger.warn(facts, 'opened a log and cut off its torn tail')
     else logger.info(facts, 'opened a log')
     return log
@@ -306,8 +321,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       if (error instanceof WalError && !isNoSpace(error)) this.#queue.fail(error)
       throw error
     }
-    this.#removedSegments += removed
     this.#tail.wake()
+    this.#tellTruncation('front', removed)
     this.#options.logger.info({ path: this.#options.directory, firstOffset: this.firstOffset, removedSegments: removed }, 'truncated the log in front')
   }
 
@@ -345,10 +360,43 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     }
     const { removed, left } = result
     this.#tail.wake()
-    this.#removedSegments += removed
+    this.#tellTruncation('back', removed)
     const facts = { path: directory, lastOffset: this.lastOffset, removedEntries: lastOffset - offset, removedSegments: removed }
     if (left === undefined) logger.info(facts, 'truncated the log behind')
     else logger.warn({ ...facts, err: left }, 'truncated the log behind; segments that hold nothing any more are left to the next opening')
+  }
+
+  #tellTruncation(side: TruncateMessage['side'], removedSegments: number): void {
+    this.#removedSegments += removedSegments
+    if (!channels.truncate.hasSubscribers) return
+    const { firstOffset, lastOffset } = this
+    const message: TruncateMessage = { path: this.#options.directory, side, firstOffset, lastOffset, removedSegments }
+    channels.truncate.publish(message)
+  }
+
+  /**
+   * The end of a pipeline: a Writable in object mode, whose callback means that the entry is on stable storage, whatever the option
+   * `sync`. What queues in it while a sync runs shares the next one. It waits for room, and never sees `ERR_WAL_BACKPRESSURE`; any
+   * other refusal ends it with that error, and nothing behind the refused entry is appended. Ending it does not close the log.
+   *
+   * @example
+   * ```ts
+   * await pipeline(source, log.writable())
+   * ```
+   */
+  writable(options: WritableOptions = {}): Writable {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) throw refusal
+    const target = {
+      appendOrThrow: (entry: I) => {
+        const refused = this.#refusal('closing')
+        if (refused !== undefined) throw refused
+        return this.#queue.appendOrThrow(entry)
+      },
+      sync: () => this.sync(),
+      syncsEachAppend: this.#options.sync === 'always',
+    }
+    return entryWritable<I>(target, options)
   }
 
   /** The segments, oldest first. */
@@ -412,6 +460,10 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     this.#failure = failure
     this.#state = 'failed'
     this.#tail.wake()
+    if (channels.fail.hasSubscribers) {
+      const message: FailMessage = { path: this.#options.directory, error: failure }
+      channels.fail.publish(message)
+    }
     this.#options.logger.error({ path: this.#options.directory, err: failure }, 'the log has failed: close it and open it again')
   }
 

@@ -5,6 +5,7 @@
  * This file decides when something is written, synced and acknowledged, and in which order; it knows neither the format
  * nor files. What a group is, and what writing means, its target knows.
  */
+import { type AppendMessage, channels, type SyncMessage } from '../diagnostics.js'
 import { isNoSpace, WalError } from '../errors.js'
 import { byteBounds, countBounds, HistogramCounter, msBounds } from '../stats.js'
 import { runBlocking, runPooled, type Steps } from '../steps.js'
@@ -62,6 +63,8 @@ export interface CommitOptions<G extends CommitGroup> {
   /** Adds one entry to a group; what it throws is that entry's alone. */
   readonly encode: (group: G, entry: unknown) => void
   readonly maxPendingBytes: number
+  /** The log's directory, for what is published. */
+  readonly path: string
   /** Told once, with the error that ended the log. */
   readonly onFailure: (error: WalError) => void
   /** Told when something was acknowledged, or synced. */
@@ -139,12 +142,16 @@ export class CommitQueue<G extends CommitGroup> {
 
   /** Adds an entry to the open group, and waits until that is committed; its offset. */
   append(entry: unknown): Promise<number> {
-    let ticket: Ticket<G>
     try {
-      ticket = this.#encode(entry, false)
+      return this.appendOrThrow(entry)
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** The same; what is refused throws at once. */
+  appendOrThrow(entry: unknown): Promise<number> {
+    const ticket = this.#encode(entry, false)
     return this.#wait(ticket, ticket.waiters.addEntry(this.#nextOffset - 1))
   }
 
@@ -170,13 +177,14 @@ export class CommitQueue<G extends CommitGroup> {
     // Nobody else is to join it, and the loop must not find it: it is committed before anything else can happen.
     this.#close(ticket)
     this.#queue.splice(this.#queue.indexOf(ticket), 1)
+    const beganMs = performance.now()
     try {
       runBlocking(this.#commit(ticket))
     } catch (error) {
       this.#refuse(ticket, error)
       throw error
     }
-    this.#acknowledge(ticket)
+    this.#acknowledge(ticket, performance.now() - beganMs)
     this.#getAheadBlocking()
     this.#rest()
     return offset
@@ -378,12 +386,13 @@ export class CommitQueue<G extends CommitGroup> {
         this.#refuse(work, error)
         continue
       }
-      if (quick) this.#pace.observe(performance.now() - beganMs)
+      const durationMs = performance.now() - beganMs
+      if (quick) this.#pace.observe(durationMs)
       // In the pool it takes turns of the event loop. Until it is done somebody is still waiting, so that no `appendSync` comes in
       // between and has zeros written over its entry; where nobody is, for a sync of the interval alone, nothing is prepared.
       const isAwaited = work.waiters.count + work.syncWaiters.length > 0
       const failure = inline || !isAwaited ? undefined : await this.#getAhead()
-      this.#acknowledge(work)
+      this.#acknowledge(work, durationMs)
       if (failure !== undefined) this.fail(failure)
       else if (inline) this.#getAheadBlocking()
     }
@@ -429,13 +438,20 @@ export class CommitQueue<G extends CommitGroup> {
     if (group !== undefined && group.count > 0) {
       const beganMs = performance.now()
       yield* this.#target.write(group, durably)
-      if (durably) this.#syncMs.add(performance.now() - beganMs)
+      if (durably) this.#synced(performance.now() - beganMs)
       this.#written(group)
     } else if (durably && this.#target.hasUnsynced) {
       const beganMs = performance.now()
       yield* this.#target.sync()
-      this.#syncMs.add(performance.now() - beganMs)
+      this.#synced(performance.now() - beganMs)
     }
+  }
+
+  #synced(durationMs: number): void {
+    this.#syncMs.add(durationMs)
+    if (!channels.sync.hasSubscribers) return
+    const message: SyncMessage = { path: this.#options.path, durableOffset: this.#target.durableOffset, durationMs }
+    channels.sync.publish(message)
   }
 
   #written(group: G): void {
@@ -446,13 +462,16 @@ export class CommitQueue<G extends CommitGroup> {
     this.#bytesPerGroup.add(group.bytes)
     this.#appends += group.count
     this.#appendedBytes += group.bytes
-    this.#target.recycle(group)
   }
 
-  #acknowledge(ticket: Ticket<G>): void {
+  #acknowledge(ticket: Ticket<G>, durationMs: number): void {
     // Only what `#commit` took to its end comes here: written, and synced where the policy or a caller wants that.
     const { group } = ticket
-    if (group !== undefined) this.#lastOffset = Math.max(this.#lastOffset, group.nextOffset - 1)
+    if (group !== undefined && group.count > 0) {
+      this.#lastOffset = group.nextOffset - 1
+      if (channels.append.hasSubscribers) this.#publish(group, durationMs)
+    }
+    if (group !== undefined) this.#target.recycle(group)
     this.#unsettled -= ticket.waiters.count + ticket.syncWaiters.length
     ticket.waiters.resolveAll()
     for (const { resolve } of ticket.syncWaiters) resolve(this.durableOffset)
@@ -460,6 +479,14 @@ export class CommitQueue<G extends CommitGroup> {
     this.#activeAtMs = performance.now()
     const afterMs = syncsAfterMs(this.#options.policy)
     if (afterMs !== undefined && this.#target.hasUnsynced) this.#syncLater(afterMs)
+  }
+
+  #publish(group: G, durationMs: number): void {
+    const { path, policy } = this.#options
+    const last = group.nextOffset - 1
+    const durable = syncsEachGroup(policy) || this.#target.durableOffset >= last
+    const message: AppendMessage = { path, first: group.firstOffset, last, bytes: group.bytes, durable, durationMs }
+    channels.append.publish(message)
   }
 
   /** A ticket could not be committed. */

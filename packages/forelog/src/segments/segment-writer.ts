@@ -169,9 +169,15 @@ export class SegmentWriter {
    * Whether `write` of this group takes one quick call: within the segment, and, if it is to be synced, within what is filled.
    */
   isQuick(group: GroupBuilder, durably: boolean): boolean {
-    if (this.#full || this.#position >= this.#options.maxSegmentBytes || group.bytes > quickBytes) return false
+    if (this.#wantsRoll || group.bytes > quickBytes) return false
     const commitBytes = commitBytesAtMost.record + commitBytesAtMost.entry * group.count
     return !durably || this.#canWriteThrough(this.#position + commitBytes + group.bytes)
+  }
+
+  /** Whether the next group begins a new segment. One that holds no entry stays, however small a segment may be. */
+  get #wantsRoll(): boolean {
+    const holdsEntries = this.#nextOffset > this.#segments.newest.firstOffset
+    return this.#full || (holdsEntries && this.#position >= this.#options.maxSegmentBytes)
   }
 
   /** Rule 1: a write with O_DSYNC syncs its own range alone, so nothing in front of it may be unsynced. */
@@ -185,7 +191,7 @@ export class SegmentWriter {
    */
   *write(group: GroupBuilder, durably: boolean): Steps<void> {
     if (group.firstOffset !== this.#nextOffset) throw new Error(`a group of offset ${group.firstOffset} where ${this.#nextOffset} is next`)
-    if (this.#full || this.#position >= this.#options.maxSegmentBytes) yield* this.#roll()
+    if (this.#wantsRoll) yield* this.#roll()
     const vouched = this.#durableOffset
     const chain = this.#chain
     const commit = chain?.commit({

@@ -145,6 +145,7 @@ function newQueue(options: Partial<CommitOptions<TextGroup>> = {}): { target: Fa
     policy: always,
     mode: 'background',
     maxPendingBytes: 1_000,
+    path: '/data/log',
     encode: (group, text) => {
       if (typeof text !== 'string') throw new WalError('ERR_WAL_ENCODE', 'no text')
       group.texts.push(text)
