@@ -22,7 +22,7 @@ const largeSegmentBytes = 4 * 1024 * 1024
 /** Body bytes from which on a group is full: it is held in memory whole by whoever reads it. */
 const groupBytes = 2 * 1024 * 1024
 /** A larger group is not written while the caller's thread waits for it, and the file is not filled ahead for such. */
-const quickBytes = 128 * 1024
+const quickBytes = 256 * 1024
 /** A commit record has at most so many bytes, and as many for each entry. */
 const commitBytesAtMost = { record: 64, entry: 5 }
 /** Pieces of a write that together are smaller are copied into one: a call with several costs more than that. */
