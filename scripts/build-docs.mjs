@@ -18,6 +18,7 @@ if (!isInstalled()) npm('ci', '--loglevel=error')
 // A copy, for what is outside of website/ doesn't find what is installed in it.
 rmSync(join(website, 'pages'), { recursive: true, force: true })
 cpSync(join(root, 'docs'), join(website, 'pages'), { recursive: true })
+cpSync(join(root, 'packages/forelog-cli/README.md'), join(website, 'pages/guide/command.md'))
 drawCharts(join(website, 'pages/PERFORMANCE.md'))
 tool('typedoc/bin/typedoc', '--options', 'typedoc.json', '--logLevel', 'Warn', '--treatWarningsAsErrors')
 tool('vitepress/bin/vitepress.js', 'build', '.')

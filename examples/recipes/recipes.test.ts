@@ -1,7 +1,7 @@
 import { WalError, WriteAheadLog } from 'forelog'
 import { expect, test } from 'vitest'
 import { runExample, temporaryDirectory } from '../support/run-example.js'
-import { appendOrMakeRoom, blocking, count, manualSync, manyAppends, rawLog, reading, ship, stockEntries as entries, type StockLog } from './recipes.js'
+import { appendOrMakeRoom, beside, blocking, count, manualSync, manyAppends, rawLog, reading, ship, stockEntries as entries, type StockLog } from './recipes.js'
 
 test('a raw log gives back types and payloads', async () => {
   expect(await rawLog(temporaryDirectory())).toEqual([
@@ -45,6 +45,18 @@ test('a follower gets what was there and what comes, from where it was, and ends
   await following
 
   expect(sent).toEqual(['2 put', '3 put', '4 del'])
+})
+
+test('a reader beside the writer sees what is durable', async () => {
+  const directory = temporaryDirectory()
+  const log = await WriteAheadLog.open(directory, { entries })
+  await log.appendBatch([entries.put({ key: 'a', amount: 1 }), entries.del('a')])
+  await log.close()
+  await using _writer = await WriteAheadLog.open(directory, { entries })
+  const sent: string[] = []
+  await beside(directory, 1, async (offset, name) => void sent.push(`${offset} ${name}`))
+
+  expect(sent).toEqual(['2 del'])
 })
 
 test('many appends in a window are all there, in order', async () => {

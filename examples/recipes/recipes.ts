@@ -66,6 +66,18 @@ export async function ship(log: StockLog, shipped: number, send: (offset: number
   // #endregion
 }
 
+export async function beside(directory: string, shipped: number, send: (offset: number, name: string) => Promise<void>): Promise<void> {
+  // #region reader
+  // In another process than the writer: takes no lock, changes nothing, and shows what is durable.
+  const reader = await WriteAheadLog.openReader(directory, { entries })
+  try {
+    for await (const { offset, entry } of reader.entries({ from: shipped + 1 })) await send(offset, entry.name)
+  } finally {
+    await reader.close()
+  }
+  // #endregion
+}
+
 export async function manyAppends(log: StockLog, deliveries: Iterable<{ key: string; amount: number }>): Promise<void> {
   // #region window
   // Not one after the other: appends that wait together share a write and a sync. Not all at once either, for memory has an end.

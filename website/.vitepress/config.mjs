@@ -21,6 +21,7 @@ const guide = [
       page('Checkpoints and snapshots', 'guide/checkpoints'),
       page('Testing your own crashes', 'guide/crash-tests'),
       page('Operating', 'guide/operating'),
+      page('The command', 'guide/command'),
       page('Recipes', 'guide/recipes'),
       page('Coming from elsewhere', 'guide/migrating'),
     ],
