@@ -65,20 +65,22 @@ function run(proof, left) {
   const file = join(scratch, `${proof.file}.jsonl`)
   const vitestReport = join(scratch, `${proof.file}.json`)
   const began = performance.now()
-  spawnSync(process.execPath, [vitest, 'run', '--project', proof.root ? 'root' : 'proofs', `test/proofs/${proof.file}`, '--reporter', 'default', '--reporter', 'json', '--outputFile.json', vitestReport], {
+  const { status } = spawnSync(process.execPath, [vitest, 'run', '--project', proof.root ? 'root' : 'proofs', `test/proofs/${proof.file}`, '--reporter', 'default', '--reporter', 'json', '--outputFile.json', vitestReport], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, FORELOG_PROOFS: file, ...effortOf(proof, left) },
   })
   const seconds = Number(((performance.now() - began) / 1000).toFixed(1))
   const found = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line)) : []
-  const tests = existsSync(vitestReport) ? JSON.parse(readFileSync(vitestReport, 'utf8')).testResults.flatMap(({ assertionResults }) => assertionResults) : undefined
-  const failed = tests?.filter(({ status }) => status === 'failed') ?? [{ fullName: 'it could not be run' }]
+  const tests = existsSync(vitestReport) ? JSON.parse(readFileSync(vitestReport, 'utf8')).testResults.flatMap(({ assertionResults }) => assertionResults) : []
+  const failed = tests.filter((test) => test.status === 'failed')
+  // What fails outside of a test, in its set-up for example, is told by the exit code alone.
+  if (status !== 0 && failed.length === 0) failed.push({ fullName: `${proof.name}: it could not be run` })
   const rowsOfProof = [
     ...found.map(({ name, tried, unit }) => ({ line: proof.line, proof: name, tried, what: unit, violations: 0, seconds: '' })),
     ...failed.map(({ fullName }) => ({ line: proof.line, proof: fullName.slice(0, 100), tried: '', what: 'see above', violations: 1, seconds: '' })),
   ]
-  const passed = tests?.filter(({ status }) => status === 'passed').length ?? 0
+  const passed = tests.filter((test) => test.status === 'passed').length
   if (rowsOfProof.length === 0 && passed > 0) rowsOfProof.push({ line: proof.line, proof: proof.name, tried: passed, what: 'tests', violations: 0, seconds: '' })
   if (rowsOfProof.length === 0) rowsOfProof.push({ line: proof.line, proof: proof.name, tried: 0, what: 'skipped: the reason is above', violations: 0, seconds: '' })
   rowsOfProof[0].seconds = seconds

@@ -40,6 +40,7 @@ const guide = [
     items: [
       page('Architecture', 'ARCHITECTURE'),
       page('The format', 'FORMAT'),
+      page('Reliability', 'RELIABILITY'),
       page('Performance', 'PERFORMANCE'),
     ],
   },
