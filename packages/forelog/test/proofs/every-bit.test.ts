@@ -1,8 +1,8 @@
 /** Line 4 of docs/RELIABILITY.md: whatever is flipped, cut, zeroed or mixed up, no wrong entry is read and no loss goes unsaid. */
 import { describe, expect, it } from 'vitest'
-import { DamageTally, type Damage, everyFlip, everyLength, everyMixUp, everyZeroedSector, tryAll } from './every-bit.js'
+import { type Damage, DamageTally, everyFlip, everyLength, everyMixUp, everyZeroedSector, recordBytesOf, tryAll } from './every-bit.js'
 import { isLong, report, timeout } from './effort.js'
-import { buildCutFormat2, goldenFormat1, type SampleLog, sizeOf, writeFormat1, writeFormat2 } from './sample-logs.js'
+import { buildCutFormat2, goldenFormat1, type SampleLog, writeFormat1, writeFormat2 } from './sample-logs.js'
 
 const damagesOf = (log: SampleLog, other: SampleLog): (() => Iterable<Damage>)[] => [
   () => everyFlip(log),
@@ -20,7 +20,7 @@ async function damageAll(log: SampleLog, other: SampleLog): Promise<DamageTally>
 
 /** Floors: what each bit and each byte of a log makes up, whatever its size. */
 function expectAll(tally: DamageTally, log: SampleLog): void {
-  const bytes = sizeOf(log.files)
+  const bytes = recordBytesOf(log.files)
   expect(tally.tried).toBeGreaterThan(10 * bytes)
   expect(tally.of('refused') + tally.of('refused when read'), 'refused').toBeGreaterThan(6 * bytes)
 }

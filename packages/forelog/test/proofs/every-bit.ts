@@ -389,6 +389,13 @@ function sameFiles(a: Files, b: Files): boolean {
   return true
 }
 
+/** Bytes of all files, but for the zeros that a segment is filled with behind its records. */
+export function recordBytesOf(files: Files): number {
+  let sum = 0
+  for (const bytes of files.values()) sum += bytes.length - trailingZeros(bytes)
+  return sum
+}
+
 function trailingZeros(bytes: Uint8Array): number {
   let count = 0
   while (count < bytes.length && bytes[bytes.length - 1 - count] === 0) count++

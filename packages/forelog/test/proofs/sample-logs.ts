@@ -8,7 +8,7 @@ import { SimulatedDisk } from '../../src/testing/index.js'
 import { type ExampleEntry1, type ExampleEntry2, exampleEntries } from '../support/waltest.js'
 import { golden } from '../support/golden.js'
 import { readDirectory2 } from '../support/reference-reader.js'
-import { concat, filesOf, SegmentBuilder } from '../support/reference-writer.js'
+import { filesOf, SegmentBuilder } from '../support/reference-writer.js'
 import { textEntries, textEntry } from './text-entries.js'
 
 export const directory = '/data/log'
@@ -242,8 +242,4 @@ export function goldenFormat1(name: string): SampleLog {
     appended,
     open: openExamples,
   }
-}
-
-export function sizeOf(files: Files): number {
-  return concat(...files.values()).length
 }
