@@ -30,6 +30,7 @@ export type { Format } from './format/record.js'
 export type { Logger } from './logger.js'
 export type { ReaderOptions } from './log-reader.js'
 export type { LogOf, LogReader } from './log-types.js'
+export { convert, type ConvertOptions, type ConvertResult } from './maintenance/convert.js'
 export { planRepair, type PlanRepairOptions, repair, type RepairOptions, type RepairResult } from './maintenance/repair.js'
 export type { Keep, Loss, RepairAction, RepairChoice, RepairPlan } from './maintenance/repair-plan.js'
 export type {

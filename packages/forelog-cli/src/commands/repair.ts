@@ -1,7 +1,7 @@
 import { planRepair, repair as repairLog, type RepairAction, type RepairChoice, type RepairPlan } from 'forelog'
 import { basename, join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
-import { choice, type Command, entriesOption, text, UsageError } from '../command.js'
+import { confirmed } from '../confirm.js'
+import { choice, type Command, entriesOption, text } from '../command.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
 import { ProgressBar } from '../progress.js'
@@ -47,7 +47,7 @@ export const repair: Command = {
       return codeOfPlan(plan, dryRun)
     }
     await terminal.flush()
-    if (values['yes'] !== true && !(await confirmed(plan, terminal, json))) {
+    if (values['yes'] !== true && !(await confirmed(`Repair ${plan.directory}?`, terminal, json))) {
       terminal.note('Nothing was changed.')
       return exitCodes.usage
     }
@@ -142,15 +142,4 @@ function lossText({ loses, report }: Pick<RepairPlan, 'loses' | 'report'>, { col
   const range = entries <= 0 ? 'no entries' : entries === 1 ? `entry ${countText(loses.firstOffset)}` : `entries ${countText(loses.firstOffset)} to ${countText(loses.lastOffset)}`
   const readable = entries <= 0 ? '' : `, ${countText(loses.readableEntries)} of them readable`
   return `${colors.red(`Lost: ${range}${readable}.`)} ${copy}`
-}
-
-async function confirmed(plan: RepairPlan, terminal: Terminal, json: boolean): Promise<boolean> {
-  if (json || process.stdin.isTTY !== true) throw new UsageError('repair asks before it changes anything, and nobody is there to ask: give --yes, or --dry-run')
-  const lines = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await lines.question(terminal.errorColors.bold(`Repair ${plan.directory}? Type yes to go on: `))
-    return answer.trim().toLowerCase() === 'yes'
-  } finally {
-    lines.close()
-  }
 }

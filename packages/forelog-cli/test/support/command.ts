@@ -36,7 +36,7 @@ export function shell(line: string): Ran {
 }
 
 /** Starts the command, and gives what it printed once `until` holds for it; then ends it with a signal. */
-export async function watch(args: readonly string[], until: (out: string) => boolean, onStart: () => Promise<void> = async () => {}): Promise<Ran> {
+export async function watch(args: readonly string[], until: (out: string) => boolean): Promise<Ran> {
   const child = spawn(process.execPath, [commandFile, ...args], { env: { ...process.env, NO_COLOR: '1' } })
   let out = ''
   let err = ''
@@ -48,7 +48,6 @@ export async function watch(args: readonly string[], until: (out: string) => boo
       if (until(out)) resolve()
     })
   })
-  await onStart()
   await Promise.race([seen, ended])
   child.kill('SIGINT')
   return { code: await ended, out, err }

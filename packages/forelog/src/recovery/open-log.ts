@@ -55,8 +55,17 @@ function formatOf(request: RecoveryRequest, names: DirectoryNames): Format {
   return format
 }
 
-/** Row A: a new log. Rule 4: its name, and those of all directories above it, are durable before its first segment is there. */
-function* createLog(request: RecoveryRequest, names: DirectoryNames, format: Format): Steps<RecoveredLog> {
+/**
+ * Row A: a new log. Rule 4: its name, and those of all directories above it, are durable before its first segment is there.
+ *
+ * @param firstOffset more than 1 in a log that takes the entries of another one, from there on
+ */
+export function* createLog(
+  request: Pick<RecoveryRequest, 'fileSystem' | 'directory' | 'fileMode'>,
+  names: DirectoryNames,
+  format: Format,
+  firstOffset = 1,
+): Steps<RecoveredLog> {
   const { fileSystem, directory } = request
   for (const name of names.temporaries) yield* removeFile(fileSystem, join(directory, name))
   yield* syncDirectoryAndAbove(fileSystem, directory)
@@ -66,18 +75,19 @@ function* createLog(request: RecoveryRequest, names: DirectoryNames, format: For
     logId,
     segmentId: 1,
     previousSegmentId: 0,
-    firstOffset: 1,
-    lowWaterMark: 1,
+    firstOffset,
+    lowWaterMark: firstOffset,
     createdMs: Date.now(),
     cut: false,
   })
-  const segment = makeSegment(directory, format, 1, 1, header?.length ?? 0)
+  // In format 1 the first segment of all begins with entry 1, so any other has a later id.
+  const segment = makeSegment(directory, format, format === 1 && firstOffset > 1 ? 2 : 1, firstOffset, header?.length ?? 0)
   const file = yield* createSegment(fileSystem, segment, header, request.fileMode)
   if (header !== undefined) chain?.advance(header)
   return {
     format,
     live: [segment],
-    end: { file, position: segment.bytes, nextOffset: 1, lowWaterMark: 1, chain, logId, unsettled: undefined, full: false },
+    end: { file, position: segment.bytes, nextOffset: firstOffset, lowWaterMark: firstOffset, chain, logId, unsettled: undefined, full: false },
     report: { clean: true, tornBytes: 0, ambiguous: false, quarantined: [], entriesExamined: 0, bytesExamined: 0 },
   }
 }

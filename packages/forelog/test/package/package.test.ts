@@ -14,6 +14,7 @@ const publicNames = [
   'WalError',
   'WriteAheadLog',
   'bytes',
+  'convert',
   'defineEntries',
   'errorCodes',
   'json',
