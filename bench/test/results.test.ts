@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { resultsPage } from '../src/report/html.ts'
 import { quotedFiles, withQuotes } from '../src/report/quote.ts'
@@ -81,5 +84,24 @@ describe('a result file', () => {
     expect(reached({ text: '', value: 4, atLeast: 4 })).toBe(true)
     expect(reached({ text: '', value: 3.99, atLeast: 4 })).toBe(false)
     expect(reached({ text: '', value: 20.1, atMost: 20 })).toBe(false)
+  })
+})
+
+describe('what is committed', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const read = (path: string): Results => JSON.parse(readFileSync(join(root, path), 'utf8')) as Results
+  const files = readdirSync(join(root, 'bench/results')).map((name) => `bench/results/${name}`)
+
+  test.each(files)('%s is a result file, and has the measures of all ten lines', (file) => {
+    const results = read(file)
+    expect(problemOf(results)).toBeUndefined()
+    expect([...new Set(results.measures.map(({ line }) => line))]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  })
+
+  test.each(['README.md', 'docs/PERFORMANCE.md'])('the figures of %s are those of a committed result file', (document) => {
+    const text = readFileSync(join(root, document), 'utf8')
+    expect(quotedFiles(text)).toHaveLength(1)
+    expect(files).toEqual(expect.arrayContaining(quotedFiles(text)))
+    expect(withQuotes(text, read)).toBe(text)
   })
 })
