@@ -103,6 +103,11 @@ export class SegmentSet {
     return this.#live.splice(0, count)
   }
 
+  /** Puts back what was taken out last, and could not be removed. */
+  returnOldest(segment: Segment): void {
+    this.#live.unshift(segment)
+  }
+
   /** How many times the log was cut behind: for `lowestCutSince`. */
   get cutCount(): number {
     return this.#cutCount

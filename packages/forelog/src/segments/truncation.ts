@@ -53,7 +53,13 @@ function countBelow(segments: SegmentSet, writer: SegmentWriter, offset: number)
 function* removeOneByOne(segments: SegmentSet, count: number): Steps<number> {
   for (let removed = 0; removed < count; removed++) {
     const [oldest] = segments.dropOldest(1) as readonly [Segment]
-    yield* removeFile(segments.fileSystem, oldest.path)
+    try {
+      yield* removeFile(segments.fileSystem, oldest.path)
+    } catch (error) {
+      // It is still there, and no newer one may go before it: the next opening would find a gap.
+      segments.returnOldest(oldest)
+      throw error
+    }
     yield* syncDirectory(segments.fileSystem, segments.directory)
   }
   yield* segments.closeUnused()

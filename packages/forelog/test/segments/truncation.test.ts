@@ -385,4 +385,19 @@ describe('truncateBefore', () => {
       expect([again.firstOffset, again.lastOffset]).toEqual([5, 5])
     }
   })
+
+  it('in format 1 removes no newer segment before one that could not be removed', async () => {
+    const disk = newDisk()
+    const options = { fileSystem: disk, entries: exampleEntries, format: 1, maxSegmentSize: 1 } as const
+    const log = await WriteAheadLog.open(directory, options)
+    for (const text of ['a', 'b', 'c', 'd', 'e']) await log.append(new ExampleEntry2(true, text))
+    disk.fail({ kind: 'remove', code: 'ENOSPC' })
+    expect(await codeOf(log.truncateBefore(4))).toBe('ERR_WAL_NO_SPACE')
+    expect([log.state, log.firstOffset]).toEqual(['open', 1])
+    await log.truncateBefore(4)
+    expect(log.firstOffset).toBe(4)
+    await log.close()
+    const again = await WriteAheadLog.open(directory, options)
+    expect([again.firstOffset, again.lastOffset]).toEqual([4, 5])
+  })
 })
