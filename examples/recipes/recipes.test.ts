@@ -1,7 +1,7 @@
 import { WalError, WriteAheadLog } from 'forelog'
 import { expect, test } from 'vitest'
 import { runExample, temporaryDirectory } from '../support/run-example.js'
-import { appendOrMakeRoom, beside, blocking, count, manualSync, manyAppends, rawLog, reading, ship, stockEntries as entries, type StockLog } from './recipes.js'
+import { appendOrMakeRoom, beside, blocking, count, manualSync, manyAppends, piped, rawLog, reading, ship, stockEntries as entries, type StockLog, watchGroups } from './recipes.js'
 
 test('a raw log gives back types and payloads', async () => {
   expect(await rawLog(temporaryDirectory())).toEqual([
@@ -57,6 +57,17 @@ test('a reader beside the writer sees what is durable', async () => {
   await beside(directory, 1, async (offset, name) => void sent.push(`${offset} ${name}`))
 
   expect(sent).toEqual(['2 del'])
+})
+
+test('a pipeline into a log ends when all of it is durable, and its groups can be watched', async () => {
+  await using log = await WriteAheadLog.open(temporaryDirectory(), { entries })
+  let watched = 0
+  const stop = watchGroups((count) => (watched += count))
+  await piped(log, Array.from({ length: 500 }, (_, amount) => ({ key: 'a', amount })))
+  stop()
+
+  expect(log.durableOffset).toBe(500)
+  expect(watched).toBe(500)
 })
 
 test('many appends in a window are all there, in order', async () => {

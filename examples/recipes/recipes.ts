@@ -1,7 +1,10 @@
 /**
  * The short pieces of code in the README that are no example of their own.
  */
-import { defineEntries, json, utf8, WalError, WriteAheadLog, type LogOf, type LogReader, type RawEntry } from 'forelog'
+import { channel } from 'node:diagnostics_channel'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type AppendMessage, defineEntries, json, utf8, WalError, WriteAheadLog, type LogOf, type LogReader, type RawEntry } from 'forelog'
 import pino from 'pino'
 
 const entries = defineEntries({
@@ -76,6 +79,25 @@ export async function beside(directory: string, shipped: number, send: (offset: 
     await reader.close()
   }
   // #endregion
+}
+
+export async function piped(log: StockLog, deliveries: Iterable<{ key: string; amount: number }>): Promise<void> {
+  // #region writable
+  // The end of a pipeline: when it resolves, every entry is on stable storage. Full queues slow the source down.
+  await pipeline(Readable.from(Array.from(deliveries, (delivery) => entries.put(delivery))), log.writable())
+  // #endregion
+}
+
+export function watchGroups(seen: (entries: number, durationMs: number) => void): () => void {
+  // #region channels
+  const groups = channel('forelog:append')
+  const onGroup = (message: unknown): void => {
+    const { first, last, durationMs } = message as AppendMessage
+    seen(last - first + 1, durationMs)
+  }
+  groups.subscribe(onGroup)
+  // #endregion
+  return () => void groups.unsubscribe(onGroup)
 }
 
 export async function manyAppends(log: StockLog, deliveries: Iterable<{ key: string; amount: number }>): Promise<void> {

@@ -41,6 +41,7 @@ const guide = [
       page('Architecture', 'ARCHITECTURE'),
       page('The format', 'FORMAT'),
       page('Reliability', 'RELIABILITY'),
+      ...(existsSync(`${pages}RELIABILITY.md`) ? [page('Reliability', 'RELIABILITY')] : []),
       page('Performance', 'PERFORMANCE'),
     ],
   },
