@@ -41,7 +41,6 @@ const guide = [
       page('Architecture', 'ARCHITECTURE'),
       page('The format', 'FORMAT'),
       page('Reliability', 'RELIABILITY'),
-      ...(existsSync(`${pages}RELIABILITY.md`) ? [page('Reliability', 'RELIABILITY')] : []),
       page('Performance', 'PERFORMANCE'),
     ],
   },
