@@ -105,7 +105,9 @@ async function firstFailure(copy, names) {
   }
   for (const { name, assertionResults } of results) {
     const failed = assertionResults.find(({ status }) => status === 'failed')
-    if (failed !== undefined) return `${name.slice(name.indexOf('/test/') + 6)}: ${failed.fullName}`
+    if (failed === undefined) continue
+    const [why = ''] = (failed.failureMessages[0] ?? '').split('\n').filter((line) => !line.includes('again: npm run'))
+    return `${name.slice(name.indexOf('/test/') + 6)}: ${failed.fullName}\n          ${why.slice(0, 160)}`
   }
   // An error outside of every test, or a file that could not be loaded: that is a patch that does not fit, and no test's merit.
   throw new Error(`no test failed, and vitest did: ${JSON.stringify(results.map(({ message }) => message)).slice(0, 2000)} ${output.slice(-2000)}`)
