@@ -228,6 +228,23 @@ describe('rule 5: every opening syncs the directory', () => {
     const after = await openOn(disk.afterCrash('none'))
     expect(contentsOf(after)).toEqual([...entriesOf(400), ...entriesOf(20)])
   })
+
+  it('and removes dead segments only behind that: what makes them dead may not be durable before', async () => {
+    const disk = emptyDisk()
+    const log = await openOn(disk, { maxSegmentSize: 300 })
+    for (const size of [400, 400, 10]) await log.append(entriesOf(size)[0]!)
+    disk.fail({ kind: 'remove', code: 'EIO' })
+    await log.truncateBefore(3).catch(() => {})
+    await log.close().catch(() => {})
+    const before = disk.journal.length
+    const again = await openOn(disk)
+    expect(again.firstOffset).toBe(3)
+    const calls = disk.journal.slice(before)
+    const removed = calls.findIndex(({ kind, path }) => kind === 'remove' && path.endsWith('.wal'))
+    expect(removed).toBeGreaterThan(calls.findIndex(({ kind, path }) => kind === 'syncDirectory' && path === directory))
+    expect(calls.slice(removed).some(({ kind }) => kind === 'dataSync' || kind === 'sync')).toBe(false)
+    expect(calls.slice(0, removed).some(({ kind, path }) => kind === 'syncDirectory' && path === directory)).toBe(true)
+  })
 })
 
 describe('rule 6: nothing is written in front of what is torn', () => {

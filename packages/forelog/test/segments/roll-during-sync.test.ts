@@ -70,3 +70,17 @@ describe('a segment that is prepared in the pool', () => {
     expect(disk.listSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 })
+
+it('a sync makes nothing durable before it is back, and nothing that was appended while it was under way', async () => {
+  const { disk, log } = await duringIntervalSync(3000)
+  expect(log.durableOffset).toBe(0)
+  const durableBefore: number[] = []
+  disk.onCall = ({ kind }, moment) => {
+    if (kind === 'dataSync' && moment === 'before') durableBefore.push(log.durableOffset)
+  }
+  log.appendSync(Buffer.alloc(60, 2))
+  expect(log.durableOffset).toBe(0)
+  expect(await log.sync()).toBe(2)
+  expect(durableBefore).toEqual([1])
+  await log.close()
+})

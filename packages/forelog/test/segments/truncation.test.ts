@@ -401,3 +401,19 @@ describe('truncateBefore', () => {
     expect([again.firstOffset, again.lastOffset]).toEqual([4, 5])
   })
 })
+
+it('damage in front of a cut is told by who reads: only what lies behind the cut is dead', async () => {
+  const disk = newDisk()
+  const log = await open(disk)
+  await appendAll(log, 'first', 'second', 'third')
+  const [{ path } = { path: '' }] = log.segments()
+  await log.truncateAfter(2)
+  await log.close()
+  const bytes = disk.contents(path)
+  const at = Buffer.from(bytes).indexOf('second')
+  bytes[at] = (bytes[at] as number) ^ 1
+  disk.place(path, bytes)
+  const again = await open(disk)
+  expect(again.lastOffset).toBe(2)
+  expect(() => contents(again)).toThrow(expect.objectContaining({ code: 'ERR_WAL_CORRUPT', offset: 2 }))
+})
