@@ -276,13 +276,6 @@ export const mutants = [
     tests: ['segments/truncation.test.ts', proofs],
   },
   {
-    name: 'damage in the middle is skipped by who reads',
-    file: 'segments/segment-cursor.ts',
-    from: 'if (newest || walker.expected.nextOffset <= last) throw fault',
-    to: 'if (newest) throw fault',
-    tests: ['segments/truncation.test.ts', 'segments/segment-reader.test.ts', rows],
-  },
-  {
     name: 'the tail is not cut off before the first write',
     file: 'recovery/recovered-log.ts',
     from: 'if (mending.fileBytes > end) {',
