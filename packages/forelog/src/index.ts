@@ -48,6 +48,7 @@ export type {
 export { salvage, type SalvagedEntry, type SalvageOptions } from './maintenance/salvage.js'
 export { verify, type VerifyOptions } from './maintenance/verify.js'
 export type { OpenOptions } from './options.js'
+export type { Cursor, CursorInfo, CursorOptions, OffsetRange } from './reading/cursor.js'
 export type { StoredEntry } from './reading/entry-reader.js'
 export type { EntryStream, ReadOptions } from './reading/entry-stream.js'
 export type { FollowOptions } from './reading/follow.js'

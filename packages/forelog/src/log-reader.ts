@@ -2,13 +2,15 @@
  * The reading half of a log that another process may be writing: no lock, no change, only what the log proves durable.
  */
 import { basename } from 'node:path'
+import { CursorShelf } from './cursors/cursor-shelf.js'
 import type { EntryOf, EntrySource } from './entries/define-entries.js'
 import { adapterFor } from './entries/entry-adapter.js'
 import type { RawSource } from './entries/raw-entries.js'
 import { WalError } from './errors.js'
 import type { DirectoryWatch, FileSystem } from './files/file-system.js'
 import { nodeFileSystem } from './files/node-file-system.js'
-import { checkNames, resolveDirectory } from './options.js'
+import { checkNames, defaultDirectoryMode, defaultFileMode, resolveDirectory } from './options.js'
+import type { Cursor, CursorInfo, CursorOptions } from './reading/cursor.js'
 import { EntryReader, outOfRange, type StoredEntry } from './reading/entry-reader.js'
 import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
 import { followLog, type FollowOptions } from './reading/follow.js'
@@ -46,6 +48,7 @@ export class OpenedReader<out E> implements LogReader<E> {
   readonly #observer: LogObserver
   readonly #readable: GrowingLog
   readonly #tail: SharedTail
+  readonly #cursors: CursorShelf<E>
   #closed = false
   #looking: Promise<void> | undefined
   #lookedAtMs = 0
@@ -88,6 +91,13 @@ export class OpenedReader<out E> implements LogReader<E> {
       retry: (attempt) => this.#retry(attempt),
     }
     this.#tail = new SharedTail(this.#readable)
+    this.#cursors = new CursorShelf<E>({
+      log: this.#readable,
+      files: { fileSystem, directory, fileMode: defaultFileMode, directoryMode: defaultDirectoryMode },
+      follow: (options) => this.follow(options),
+      entries: (options) => this.entries(options),
+      look: () => this.#look(),
+    })
   }
 
   static async open<S extends EntrySource>(directory: string | URL, options: ReaderOptions<S>): Promise<OpenedReader<EntryOf<S>>> {
@@ -135,6 +145,19 @@ export class OpenedReader<out E> implements LogReader<E> {
     return followLog<E>(this.#readable, this.#tail, options, () => this.#beginFollowing())
   }
 
+  /** See `WriteAheadLog.cursor`. It is the one thing of which a reader writes anything: its files in `cursors/`. */
+  cursor(name: string, options: CursorOptions = {}): Promise<Cursor<E>> {
+    return this.#cursors.open(name, options)
+  }
+
+  cursors(): Promise<CursorInfo[]> {
+    return this.#cursors.list()
+  }
+
+  deleteCursor(name: string): Promise<boolean> {
+    return this.#cursors.delete(name)
+  }
+
   segments(): readonly SegmentInfo[] {
     return this.#observer.segments.infos(this.firstOffset, this.lastOffset)
   }
@@ -143,6 +166,7 @@ export class OpenedReader<out E> implements LogReader<E> {
     this.#closed = true
     this.#stopWatching()
     this.#tail.wake()
+    await this.#cursors.close()
     await runPooled(this.#observer.segments.close())
   }
 

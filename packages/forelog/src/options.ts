@@ -76,6 +76,10 @@ export interface ResolvedOptions {
   readonly fileSystem: FileSystem
 }
 
+/** Before the umask. */
+export const defaultFileMode = 0o640
+export const defaultDirectoryMode = 0o750
+
 const mebibyte = 1024 * 1024
 /** A group's length fields have 32 bits, and one entry is held in memory whole. */
 const largestEntryBytes = 1024 * mebibyte
@@ -119,8 +123,8 @@ export function resolveOptions(directory: string | URL, options: OpenOptions<Ent
     format: options.format === undefined ? undefined : oneOf('format', options.format, [2, 1]),
     recovery: oneOf('recovery', options.recovery, ['truncate', 'strict']),
     commit: commitMode(options),
-    fileMode: integerIn('fileMode', options.fileMode, 0o640, 0, 0o777),
-    directoryMode: integerIn('directoryMode', options.directoryMode, 0o750, 0, 0o777),
+    fileMode: integerIn('fileMode', options.fileMode, defaultFileMode, 0, 0o777),
+    directoryMode: integerIn('directoryMode', options.directoryMode, defaultDirectoryMode, 0, 0o777),
     logger: withMethods('logger', options.logger, silentLogger, ['debug', 'info', 'warn', 'error']),
     fileSystem: withMethods('fileSystem', options.fileSystem, nodeFileSystem, fileSystemMethods),
   }

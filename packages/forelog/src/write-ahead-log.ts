@@ -8,6 +8,7 @@
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { CommitQueue } from './commit/commit-queue.js'
+import { CursorShelf } from './cursors/cursor-shelf.js'
 import type { AppendableOf, EntryOf, EntrySource } from './entries/define-entries.js'
 import type { RawEntry } from './entries/entry.js'
 import type { RawSource } from './entries/raw-entries.js'
@@ -17,6 +18,7 @@ import type { FileLock } from './files/file-system.js'
 import type { GroupBuilder } from './format/group-builder.js'
 import { OpenedReader, type ReaderOptions } from './log-reader.js'
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import type { Cursor, CursorInfo, CursorOptions } from './reading/cursor.js'
 import { EntryReader, outOfRange, type StoredEntry } from './reading/entry-reader.js'
 import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
 import { followLog, type FollowOptions } from './reading/follow.js'
@@ -66,6 +68,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   readonly #queue: CommitQueue<GroupBuilder>
   readonly #readable: GrowingLog
   readonly #tail: SharedTail
+  readonly #cursors: CursorShelf<O>
   readonly #recovery: RecoveryReport
   #state: LogState = 'open'
   #failure: WalError | undefined
@@ -126,6 +129,13 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       },
     }
     this.#tail = new SharedTail(this.#readable)
+    this.#cursors = new CursorShelf<O>({
+      log: this.#readable,
+      files: options,
+      follow: (followed) => this.follow(followed),
+      entries: (read) => this.entries(read),
+      look: () => Promise.resolve(),
+    })
   }
 
   /**
@@ -303,7 +313,10 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
    * Says that entries below `offset` are no longer wanted, durably, and frees the segments that hold nothing else. Afterwards
    * `firstOffset` is `offset`, unless it was higher (format 1 frees whole segments, and keeps the newest one with an entry).
    *
-   * Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` above `lastOffset + 1`. Works on a full disk.
+   * Stops in front of what a cursor that holds still needs, whichever process it belongs to, and whether or not it is open.
+   *
+   * Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` above `lastOffset + 1`, and where a cursor can't be read: then it is not known what it
+   * needs. Works on a full disk.
    */
   truncateBefore(offset: number): Promise<void> {
     const refusal = this.#refusal('closing')
@@ -311,7 +324,18 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     return this.#queue.operate(() => this.#truncateBefore(offset))
   }
 
-  async #truncateBefore(offset: number): Promise<void> {
+  /** As far as no cursor holds. */
+  async #unheld(offset: number): Promise<number> {
+    if (this.#segments.format === 1 || !(offset > this.firstOffset) || offset > this.lastOffset + 1) return offset
+    const slowest = await this.#cursors.slowestHolder()
+    if (slowest === undefined || slowest.offset + 1 >= offset) return offset
+    const facts = { path: this.#options.directory, wanted: offset, cursor: slowest.name, committed: slowest.offset }
+    this.#options.logger.info(facts, 'a cursor holds entries that were to be truncated')
+    return slowest.offset + 1
+  }
+
+  async #truncateBefore(wanted: number): Promise<void> {
+    const offset = await this.#unheld(wanted)
     if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.lastOffset + 1) throw outOfRange(this, offset)
     if (offset <= this.firstOffset) return
     let removed: number
@@ -399,6 +423,36 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     return entryWritable<I>(target, options)
   }
 
+  /**
+   * Opens the cursor of that name, or makes it: a position in the log that survives crashes, held by one at a time, in whatever
+   * process. Its file stands in `cursors/` beside the segments. Names have up to 100 of a-z, 0-9, `_`, `-`, `.`.
+   *
+   * Rejects with `ERR_WAL_LOCKED` (somebody has it open), `ERR_WAL_OFFSET_OUT_OF_RANGE` (`from`), `ERR_WAL_OPTION`, `ERR_WAL_CORRUPT` (its
+   * file can't be read, or belongs to another log), `ERR_WAL_FORMAT` (format 1 has no cursors), and as calls to the system fail.
+   *
+   * @example
+   * ```ts
+   * const cursor = await log.cursor('shipper')
+   * for await (const { offset, entry } of cursor) {
+   *   await ship(offset, entry)
+   *   await cursor.commit(offset)
+   * }
+   * ```
+   */
+  cursor(name: string, options: CursorOptions = {}): Promise<Cursor<O>> {
+    return this.#cursors.open(name, options)
+  }
+
+  /** All cursors of this log, in the order of their names, open or not. */
+  cursors(): Promise<CursorInfo[]> {
+    return this.#cursors.list()
+  }
+
+  /** Deletes a cursor, durably; false: there was none. `ERR_WAL_LOCKED` while somebody has it open. */
+  deleteCursor(name: string): Promise<boolean> {
+    return this.#cursors.delete(name)
+  }
+
   /** The segments, oldest first. */
   segments(): readonly SegmentInfo[] {
     return this.#segments.infos(this.firstOffset, this.lastOffset)
@@ -440,6 +494,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       await this.#queue.operate(() => this.#endLife()).catch((error: unknown) => this.#queue.fail(error as WalError))
     }
     this.#queue.stop()
+    await this.#cursors.close()
     // Rule 8: while a call may still write to the files, nobody else may have the log.
     await this.#queue.whenIdle()
     if (this.#failure !== undefined) await runPooled(this.#writer.release()).catch(() => {})

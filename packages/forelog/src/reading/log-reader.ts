@@ -1,3 +1,4 @@
+import type { Cursor, CursorInfo, CursorOptions } from './cursor.js'
 import type { StoredEntry } from './entry-reader.js'
 import type { EntryStream, ReadOptions } from './entry-stream.js'
 import type { FollowOptions } from './follow.js'
@@ -15,6 +16,10 @@ export interface LogReader<out E> extends AsyncDisposable {
   entries(options?: ReadOptions): EntryStream<E>
   entriesSync(options?: Pick<ReadOptions, 'from' | 'to' | 'copy'>): Iterable<StoredEntry<E>>
   follow(options?: FollowOptions): AsyncIterable<StoredEntry<E>>
+  /** See `WriteAheadLog.cursor`. */
+  cursor(name: string, options?: CursorOptions): Promise<Cursor<E>>
+  cursors(): Promise<CursorInfo[]>
+  deleteCursor(name: string): Promise<boolean>
   segments(): readonly SegmentInfo[]
   close(): Promise<void>
 }

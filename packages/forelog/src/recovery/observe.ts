@@ -169,6 +169,7 @@ export class LogObserver {
       return segment
     })
     this.#segments.replace(segments)
+    this.#segments.logId = live.at(-1)?.header?.logId ?? ''
     this.#listing = seen.listing
     const names = new Set(seen.listing.split('/'))
     for (const known of [this.#headers, this.#found, this.#closedBytes]) for (const name of known.keys()) if (!names.has(name)) known.delete(name)

@@ -48,6 +48,8 @@ export class SegmentSet {
   readonly directory: string
   readonly format: Format
   readonly fileSystem: FileSystem
+  /** As hexadecimal digits; none in format 1. Cursors tell by it that they belong to this log. */
+  logId = ''
   #live: Segment[]
   /** Cuts behind, the oldest first, each lower than those after it: what of them matters to who read before. */
   readonly #cuts: { readonly number: number; readonly offset: number }[] = []

@@ -100,6 +100,7 @@ export class SegmentWriter {
     this.#segments = segments
     this.#options = options
     this.#logId = end.logId
+    segments.logId = end.logId
     this.#file = new ActiveFile(segments.fileSystem, end.file, end.position)
     this.#chain = end.chain
     this.#position = end.position

@@ -1,0 +1,129 @@
+/**
+ * The file of a cursor, `<log>/cursors/<name>.cursor`: two slots of a sector each, in pages of their own, so that the write of one can't
+ * harm the other. The commit with sequence n goes to slot n mod 2, in one write that is synced: a crash leaves it or the one before.
+ *
+ *     slot 0: bytes 0…511        slot 1: bytes 4096…4607
+ *
+ *     magic "FORELOGC" · version u32 (1) · flags u32 (bit 0: hold) · log id (16 bytes) · sequence u64 ·
+ *     committed offset u64 · id of the segment that holds that entry u64 · CRC-32 u32 of all before · zeros
+ *
+ * Big endian. The segment id tells whether the entry was cut off since: a cut begins a new segment at or below it.
+ */
+import { join } from 'node:path'
+import { systemCode, WalError } from '../errors.js'
+import { createDurably, DurableFile } from '../files/durable-file.js'
+import type { FileSystem } from '../files/file-system.js'
+import { crc32 } from '../format/checksum.js'
+import { readU32, readU64, writeU32, writeU64 } from '../format/record.js'
+import type { Steps } from '../steps.js'
+
+export const cursorsName = 'cursors'
+export const cursorSuffix = '.cursor'
+
+const sectorBytes = 512
+const pageBytes = 4096
+const fileBytes = pageBytes + sectorBytes
+const crcAt = 56
+const version = 1
+const holdFlag = 1
+const magic = new TextEncoder().encode('FORELOGC')
+
+/** What a slot says. */
+export interface StoredCursor {
+  readonly hold: boolean
+  /** As hexadecimal digits. */
+  readonly logId: string
+  readonly sequence: number
+  readonly offset: number
+  readonly segmentId: number
+}
+
+// Lower case, because there are file systems that don't tell the cases apart.
+const allowedName = /^[a-z0-9_][a-z0-9._-]{0,99}$/
+
+export function checkCursorName(name: string): void {
+  if (typeof name === 'string' && allowedName.test(name)) return
+  const shown = typeof name === 'string' ? `'${name}'` : String(name)
+  throw new WalError('ERR_WAL_OPTION', `a cursor can't have the name ${shown}: up to 100 of the characters a-z, 0-9, '_', '-' and '.', and none of the last two in front`, {
+    option: 'name',
+  })
+}
+
+export function encodeSlot(stored: StoredCursor): Uint8Array {
+  const bytes = new Uint8Array(sectorBytes)
+  bytes.set(magic)
+  writeU32(bytes, 8, version)
+  writeU32(bytes, 12, stored.hold ? holdFlag : 0)
+  bytes.set(Buffer.from(stored.logId, 'hex'), 16)
+  writeU64(bytes, 32, stored.sequence)
+  writeU64(bytes, 40, stored.offset)
+  writeU64(bytes, 48, stored.segmentId)
+  writeU32(bytes, crcAt, crc32(bytes, 0, crcAt))
+  return bytes
+}
+
+/** Undefined: nothing was written there, or not all of it. */
+export function decodeSlot(bytes: Uint8Array): (StoredCursor & { readonly version: number }) | undefined {
+  if (bytes.length < sectorBytes || magic.some((byte, index) => bytes[index] !== byte)) return undefined
+  if (readU32(bytes, crcAt) !== crc32(bytes, 0, crcAt)) return undefined
+  return {
+    version: readU32(bytes, 8),
+    hold: (readU32(bytes, 12) & holdFlag) !== 0,
+    logId: Buffer.from(bytes.subarray(16, 32)).toString('hex'),
+    sequence: readU64(bytes, 32),
+    offset: readU64(bytes, 40),
+    segmentId: readU64(bytes, 48),
+  }
+}
+
+/** What is committed; undefined: there is no such cursor. */
+export function* readCursor(fileSystem: FileSystem, path: string): Steps<StoredCursor | undefined> {
+  let file: DurableFile
+  try {
+    file = yield* DurableFile.open(fileSystem, path, { access: 'read' })
+  } catch (error) {
+    if (systemCode((error as WalError).cause) === 'ENOENT') return undefined
+    throw error
+  }
+  const bytes = new Uint8Array(fileBytes)
+  try {
+    const length = yield* file.read(bytes, 0)
+    return newest(path, bytes.subarray(0, length))
+  } finally {
+    yield* file.close()
+  }
+}
+
+function newest(path: string, bytes: Uint8Array): StoredCursor {
+  const slots = [decodeSlot(bytes.subarray(0, sectorBytes)), decodeSlot(bytes.subarray(pageBytes))].filter((slot) => slot !== undefined)
+  const stored = slots.sort((a, b) => b.sequence - a.sequence)[0]
+  if (stored === undefined) {
+    throw new WalError('ERR_WAL_CORRUPT', `${path} is no cursor that can be read: restore it from a backup, or delete the cursor, and it begins anew`, { path })
+  }
+  if (stored.version !== version) {
+    throw new WalError('ERR_WAL_FORMAT', `${path} is of version ${stored.version}, and this release knows version ${version}: use a later release of forelog`, { path })
+  }
+  return stored
+}
+
+/** In its slot, on stable storage when this returns. No descriptor stays open: there may be thousands of cursors. */
+export function* writeCursor(fileSystem: FileSystem, path: string, stored: StoredCursor): Steps<void> {
+  const file = yield* DurableFile.open(fileSystem, path, { access: 'write', writeThrough: true })
+  try {
+    yield* file.write([encodeSlot(stored)], (stored.sequence % 2) * pageBytes)
+  } finally {
+    yield* file.close()
+  }
+}
+
+/** To be called by the holder of the cursor's lock alone. */
+export function* createCursor(fileSystem: FileSystem, directory: string, name: string, stored: StoredCursor, mode: number): Steps<void> {
+  const bytes = new Uint8Array(fileBytes)
+  bytes.set(encodeSlot(stored), (stored.sequence % 2) * pageBytes)
+  const file = yield* createDurably(fileSystem, directory, `${name}${cursorSuffix}`, `${name}${cursorSuffix}.tmp`, [bytes], mode)
+  yield* file.close()
+}
+
+export function cursorPath(directory: string, name: string): string {
+  return join(directory, `${name}${cursorSuffix}`)
+}

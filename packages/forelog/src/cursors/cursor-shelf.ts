@@ -1,0 +1,205 @@
+/**
+ * All cursors of a log: opening, listing and deleting them, and what the slowest one that holds still needs.
+ */
+import { join } from 'node:path'
+import { isNoSpace, reasonOf, systemCode, WalError } from '../errors.js'
+import { listDirectory, removeFile, syncDirectory } from '../files/durable-file.js'
+import type { FileLock, FileSystem } from '../files/file-system.js'
+import { checkNames, wrong } from '../options.js'
+import type { Cursor, CursorInfo, CursorOptions } from '../reading/cursor.js'
+import { outOfRange, type StoredEntry } from '../reading/entry-reader.js'
+import type { ReadOptions } from '../reading/entry-stream.js'
+import type { FollowOptions } from '../reading/follow.js'
+import type { GrowingLog } from '../reading/tail-reader.js'
+import { runPooled } from '../steps.js'
+import { checkCursorName, createCursor, cursorPath, cursorsName, cursorSuffix, readCursor, type StoredCursor, writeCursor } from './cursor-file.js'
+import { LogCursor } from './log-cursor.js'
+import { standingOf } from './standing.js'
+
+/** The log, or the reader of one, that cursors go through. */
+export interface CursorHost<out E> {
+  readonly log: GrowingLog
+  readonly files: { readonly fileSystem: FileSystem; readonly directory: string; readonly fileMode: number; readonly directoryMode: number }
+  follow(options: FollowOptions): AsyncIterable<StoredEntry<E>>
+  entries(options: ReadOptions): AsyncIterable<StoredEntry<E>>
+  /** Of a log that another process writes: finds out how far it is. */
+  look(): Promise<void>
+}
+
+const optionNames = { hold: true, from: true, follow: true, copy: true, signal: true } as const satisfies Record<keyof CursorOptions, true>
+/** Files that are read at once. */
+const readsAtOnce = 32
+
+export class CursorShelf<out E> {
+  readonly #host: CursorHost<E>
+  readonly #directory: string
+  readonly #open = new Set<LogCursor<E>>()
+
+  constructor(host: CursorHost<E>) {
+    this.#host = host
+    this.#directory = join(host.files.directory, cursorsName)
+  }
+
+  async open(name: string, options: CursorOptions): Promise<Cursor<E>> {
+    checkCursorName(name)
+    checkOptions(options)
+    await this.#assertUsable()
+    await this.#makeDirectory()
+    const lock = await this.#lock(name)
+    try {
+      const stored = await this.#openLocked(name, options)
+      this.#host.log.assertReadable()
+      const cursor: LogCursor<E> = new LogCursor(this.#host, name, cursorPath(this.#directory, name), lock, stored, options, () => this.#open.delete(cursor))
+      this.#open.add(cursor)
+      if (this.#host.log.ended) await cursor.close()
+      return cursor
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  }
+
+  async #openLocked(name: string, options: CursorOptions): Promise<StoredCursor> {
+    const { fileSystem, directory, fileMode } = this.#host.files
+    const path = cursorPath(this.#directory, name)
+    // What an earlier life made may not have come to its syncs.
+    await runPooled(syncDirectory(fileSystem, directory))
+    const found = await runPooled(readCursor(fileSystem, path))
+    if (found === undefined) {
+      const made = this.#begin(options)
+      await runPooled(createCursor(fileSystem, this.#directory, name, made, fileMode))
+      return made
+    }
+    if (found.logId !== this.#host.log.segments.logId) {
+      throw new WalError('ERR_WAL_CORRUPT', `${path} is a cursor of another log: delete it, or put the log back that it belongs to`, { path })
+    }
+    await runPooled(syncDirectory(fileSystem, this.#directory))
+    // The same bytes in the same place: what was seen there may never have been synced, and must not go back any more.
+    await runPooled(writeCursor(fileSystem, path, found))
+    if (options.hold === undefined || options.hold === found.hold) return found
+    const changed = { ...found, hold: options.hold, sequence: found.sequence + 1 }
+    await runPooled(writeCursor(fileSystem, path, changed))
+    return changed
+  }
+
+  #begin({ from, hold }: CursorOptions): StoredCursor {
+    const { log } = this.#host
+    const { segments, firstOffset, durableOffset } = log
+    const first = from ?? firstOffset
+    if (!Number.isSafeInteger(first) || first < firstOffset || first > durableOffset + 1) throw outOfRange(log, first)
+    const segmentId = segments.live[segments.indexOf(first - 1)]?.id ?? 0
+    return { hold: hold ?? true, logId: segments.logId, sequence: 0, offset: first - 1, segmentId }
+  }
+
+  async list(): Promise<CursorInfo[]> {
+    await this.#assertUsable()
+    const { segments, firstOffset, durableOffset } = this.#host.log
+    return (await this.#readAll()).map(({ name, stored }) => {
+      const { offset, cut, lost } = standingOf(stored, segments.live, firstOffset)
+      return { name, offset, lag: Math.max(0, durableOffset - offset), hold: stored.hold, cut, lost }
+    })
+  }
+
+  async delete(name: string): Promise<boolean> {
+    checkCursorName(name)
+    this.#host.log.assertReadable()
+    const { fileSystem } = this.#host.files
+    if (!(await this.#names()).includes(name)) return false
+    const lock = await this.#lock(name)
+    try {
+      await runPooled(removeFile(fileSystem, cursorPath(this.#directory, name)))
+      await runPooled(syncDirectory(fileSystem, this.#directory))
+    } finally {
+      await lock.release()
+    }
+    return true
+  }
+
+  /** The cursor that holds back most, of all processes, open or not. */
+  async slowestHolder(): Promise<{ readonly name: string; readonly offset: number } | undefined> {
+    const { segments, firstOffset } = this.#host.log
+    let slowest: { name: string; offset: number } | undefined
+    for (const { name, stored } of await this.#readAll()) {
+      if (!stored.hold) continue
+      const { offset } = standingOf(stored, segments.live, firstOffset)
+      if (slowest === undefined || offset < slowest.offset) slowest = { name, offset }
+    }
+    return slowest
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open].map((cursor) => cursor.close().catch(() => {})))
+  }
+
+  /** Those of this log, in the order of their names. */
+  async #readAll(): Promise<{ name: string; stored: StoredCursor }[]> {
+    const names = await this.#names()
+    const all: { name: string; stored: StoredCursor }[] = []
+    for (let at = 0; at < names.length; at += readsAtOnce) {
+      const some = names.slice(at, at + readsAtOnce)
+      const read = await Promise.all(some.map((name) => runPooled(readCursor(this.#host.files.fileSystem, cursorPath(this.#directory, name)))))
+      for (const [index, stored] of read.entries()) {
+        if (stored?.logId === this.#host.log.segments.logId) all.push({ name: some[index] as string, stored })
+      }
+    }
+    return all
+  }
+
+  async #names(): Promise<string[]> {
+    try {
+      const names = await runPooled(listDirectory(this.#host.files.fileSystem, this.#directory))
+      return names.filter((name) => name.endsWith(cursorSuffix)).map((name) => name.slice(0, -cursorSuffix.length)).sort()
+    } catch (error) {
+      if (systemCode((error as WalError).cause) === 'ENOENT') return []
+      throw error
+    }
+  }
+
+  async #assertUsable(): Promise<void> {
+    this.#host.log.assertReadable()
+    await this.#host.look()
+    const { segments } = this.#host.log
+    const { directory } = this.#host.files
+    if (segments.live.length === 0) throw new WalError('ERR_WAL_SEGMENT_MISSING', `there is no log in ${directory} yet: cursors can be made once its writer has opened it`, { path: directory })
+    if (segments.format === 1) {
+      throw new WalError('ERR_WAL_FORMAT', `the log in ${directory} is of format 1, which has no cursors, for nothing in it tells what was cut off: store the offset yourself`, { path: directory })
+    }
+  }
+
+  async #makeDirectory(): Promise<void> {
+    const { fileSystem, directoryMode } = this.#host.files
+    try {
+      await fileSystem.makeDirectory(this.#directory, directoryMode)
+    } catch (error) {
+      const code = isNoSpace(error) ? 'ERR_WAL_NO_SPACE' : 'ERR_WAL_WRITE_FAILED'
+      throw new WalError(code, `the directory ${this.#directory} can't be made: ${reasonOf(error)}`, { path: this.#directory, cause: error })
+    }
+  }
+
+  async #lock(name: string): Promise<FileLock> {
+    const { fileSystem, fileMode } = this.#host.files
+    const path = join(this.#directory, `${name}.lock`)
+    try {
+      return await fileSystem.lock(path, fileMode)
+    } catch (error) {
+      if (!(error instanceof WalError) || error.code !== 'ERR_WAL_LOCKED') throw error
+      const { holder } = error
+      const who = holder?.pid === undefined ? 'somebody' : `process ${holder.pid}${holder.hostname === undefined ? '' : ` on ${holder.hostname}`}`
+      throw new WalError('ERR_WAL_LOCKED', `the cursor '${name}' is in use: ${who} has it open, and one at a time may. Close it there, or end that process`, {
+        path,
+        ...(holder !== undefined && { holder }),
+        cause: error,
+      })
+    }
+  }
+}
+
+function checkOptions(options: CursorOptions): void {
+  checkNames('cursor', options, optionNames)
+  const { hold, from, follow, copy, signal } = options
+  for (const [option, value] of Object.entries({ hold, follow, copy })) {
+    if (value !== undefined && typeof value !== 'boolean') throw wrong(option, value, 'true or false')
+  }
+  if (from !== undefined && !Number.isSafeInteger(from)) throw wrong('from', from, 'an offset')
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.aborted !== 'boolean') throw wrong('signal', signal, 'an AbortSignal')
+}
