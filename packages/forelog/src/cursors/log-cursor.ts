@@ -115,7 +115,7 @@ export class LogCursor<out E> implements Cursor<E> {
       if (log.segments.lowestCutSince(this.#seenCuts) < offset) throw outOfRange(log, offset, 'was cut off since it was handed out')
       return this.#commit(offset)
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 
