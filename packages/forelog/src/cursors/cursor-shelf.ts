@@ -4,27 +4,15 @@
 import { join } from 'node:path'
 import { isNoSpace, reasonOf, systemCode, WalError } from '../errors.js'
 import { listDirectory, removeFile, syncDirectory } from '../files/durable-file.js'
-import type { FileLock, FileSystem } from '../files/file-system.js'
+import type { FileLock } from '../files/file-system.js'
 import { checkNames, wrong } from '../options.js'
 import type { Cursor, CursorInfo, CursorOptions } from '../reading/cursor.js'
-import { outOfRange, type StoredEntry } from '../reading/entry-reader.js'
-import type { ReadOptions } from '../reading/entry-stream.js'
-import type { FollowOptions } from '../reading/follow.js'
-import type { GrowingLog } from '../reading/tail-reader.js'
+import { outOfRange } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
 import { checkCursorName, createCursor, cursorPath, cursorsName, cursorSuffix, readCursor, type StoredCursor, writeCursor } from './cursor-file.js'
+import type { CursorHost } from './cursor-host.js'
 import { LogCursor } from './log-cursor.js'
 import { standingOf } from './standing.js'
-
-/** The log, or the reader of one, that cursors go through. */
-export interface CursorHost<out E> {
-  readonly log: GrowingLog
-  readonly files: { readonly fileSystem: FileSystem; readonly directory: string; readonly fileMode: number; readonly directoryMode: number }
-  follow(options: FollowOptions): AsyncIterable<StoredEntry<E>>
-  entries(options: ReadOptions): AsyncIterable<StoredEntry<E>>
-  /** Of a log that another process writes: finds out how far it is. */
-  look(): Promise<void>
-}
 
 const optionNames = { hold: true, from: true, follow: true, copy: true, signal: true } as const satisfies Record<keyof CursorOptions, true>
 /** Files that are read at once. */

@@ -7,7 +7,7 @@ import type { Cursor, CursorOptions, OffsetRange } from '../reading/cursor.js'
 import { outOfRange, type StoredEntry } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
 import { type StoredCursor, writeCursor } from './cursor-file.js'
-import type { CursorHost } from './cursor-shelf.js'
+import type { CursorHost } from './cursor-host.js'
 import { type Standing, standingOf } from './standing.js'
 
 export class LogCursor<out E> implements Cursor<E> {

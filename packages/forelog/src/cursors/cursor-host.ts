@@ -1,0 +1,15 @@
+import type { FileSystem } from '../files/file-system.js'
+import type { StoredEntry } from '../reading/entry-reader.js'
+import type { ReadOptions } from '../reading/entry-stream.js'
+import type { FollowOptions } from '../reading/follow.js'
+import type { GrowingLog } from '../reading/tail-reader.js'
+
+/** The log, or the reader of one, that cursors go through. */
+export interface CursorHost<out E> {
+  readonly log: GrowingLog
+  readonly files: { readonly fileSystem: FileSystem; readonly directory: string; readonly fileMode: number; readonly directoryMode: number }
+  follow(options: FollowOptions): AsyncIterable<StoredEntry<E>>
+  entries(options: ReadOptions): AsyncIterable<StoredEntry<E>>
+  /** Of a log that another process writes: finds out how far it is. */
+  look(): Promise<void>
+}
