@@ -18,6 +18,36 @@ export function* step<T>(now: () => T, later: () => Promise<T>): Steps<T> {
   return (yield { now, later }) as T
 }
 
+/** As many procedures at once, in the thread pool: more than it has threads, so that none of them waits for the next call. */
+const lanes = 16
+
+/** Runs the same procedure for many things, several at a time where that is possible; the results, in the order of the things. */
+export function together<T, R>(things: readonly T[], procedure: (thing: T) => Steps<R>): Steps<R[]> {
+  return step(
+    () => things.map((thing) => runBlocking(procedure(thing))),
+    async () => {
+      const results: R[] = new Array<R>(things.length)
+      let next = 0
+      let failed = false
+      const lane = async (): Promise<void> => {
+        while (next < things.length && !failed) {
+          const index = next++
+          try {
+            results[index] = await runPooled(procedure(things[index] as T))
+          } catch (error) {
+            failed = true
+            throw error
+          }
+        }
+      }
+      // Nobody is left behind with a file in its hands: all lanes have ended when the first error is told.
+      const ends = await Promise.allSettled(Array.from({ length: Math.min(lanes, things.length) }, lane))
+      for (const end of ends) if (end.status === 'rejected') throw end.reason
+      return results
+    },
+  )
+}
+
 /** Waits: on this thread, too. */
 export function pause(milliseconds: number): Steps<void> {
   return step(

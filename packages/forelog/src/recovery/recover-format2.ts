@@ -9,7 +9,7 @@ import { readGroup } from '../format/group.js'
 import { FileWindow } from '../segments/file-window.js'
 import type { DirectoryNames } from '../segments/segment-name.js'
 import { makeSegment } from '../segments/segment-set.js'
-import type { Steps } from '../steps.js'
+import { type Steps, together } from '../steps.js'
 import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } from './decide.js'
 import { examineNewest, type Walked } from './examine-newest.js'
 import { type LookRequest, mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
@@ -22,10 +22,7 @@ export interface ReadSegment {
 
 export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames): Steps<RecoveredLog> {
   const { directory } = request
-  const segments: ReadSegment[] = []
-  for (const { name, id, firstOffset } of names.segments) {
-    segments.push(yield* readHeader(request, name, id, firstOffset as number))
-  }
+  const segments = yield* together(names.segments, ({ name, id, firstOffset }) => readHeader(request, name, id, firstOffset as number))
   const newest = segments.at(-1) as ReadSegment
   const { name, id } = newest.found
   const path = join(directory, name)
