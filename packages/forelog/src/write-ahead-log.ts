@@ -19,10 +19,11 @@ import type { GroupBuilder } from './format/group-builder.js'
 import { OpenedReader, type ReaderOptions } from './log-reader.js'
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import type { Cursor, CursorInfo, CursorOptions } from './reading/cursor.js'
-import { EntryReader, outOfRange, type StoredEntry } from './reading/entry-reader.js'
+import { outOfRange, type StoredEntry } from './reading/entry-reader.js'
 import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
 import { followLog, type FollowOptions } from './reading/follow.js'
 import type { LogReader } from './reading/log-reader.js'
+import { PointReads } from './reading/point-reads.js'
 import { SharedTail } from './reading/shared-tail.js'
 import type { GrowingLog } from './reading/tail-reader.js'
 import { openLog } from './recovery/open-log.js'
@@ -69,6 +70,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   readonly #readable: GrowingLog
   readonly #tail: SharedTail
   readonly #cursors: CursorShelf<O>
+  readonly #pointReads: PointReads<O>
   readonly #recovery: RecoveryReport
   #state: LogState = 'open'
   #failure: WalError | undefined
@@ -136,6 +138,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       entries: (read) => this.entries(read),
       look: () => Promise.resolve(),
     })
+    this.#pointReads = new PointReads(this.#readable)
   }
 
   /**
@@ -275,8 +278,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   async get(offset: number): Promise<StoredEntry<O>> {
     this.#readable.assertReadable()
     if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this, offset)
-    const batch = await runPooled(new EntryReader<O>(this.#readable, { from: offset, to: offset, copy: true, cutCount: this.#readable.segments.cutCount }).nextBatch())
-    return batch?.[0] as StoredEntry<O>
+    return this.#pointReads.read(offset)
   }
 
   /** Entries in order, to the `lastOffset` of the moment of the call. Each step may throw `ERR_WAL_CORRUPT`, and as the options say. */

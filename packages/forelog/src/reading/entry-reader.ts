@@ -37,12 +37,16 @@ export interface ReadRange {
   readonly to: number
   /** Whether handed out bytes are the caller's own, or views that are valid until the next batch. */
   readonly copy: boolean
+  /** For who reads little: small pieces, into memory that nobody else uses meanwhile. */
+  readonly memory?: Uint8Array
   /** Cuts behind that the log had seen when `to` was determined. */
   readonly cutCount: number
 }
 
 /** Entries of one batch at the most: so many are decoded before the caller sees the first one. */
 const entriesPerBatch = 512
+/** Bytes of a read for who reads little. */
+const smallChunkBytes = 32 * 1024
 
 export class EntryReader<E> {
   readonly #log: ReadableLog
@@ -64,6 +68,7 @@ export class EntryReader<E> {
   #runAt = 0
   /** The payloads of the run, where the entries are made of text. */
   #payloads: PayloadWindow | undefined
+  readonly #memory: { readonly chunkBytes?: number; readonly memory?: Uint8Array }
   /** What is wrong with the next entry, while those in front of it are handed out. */
   #failure: { readonly error: unknown } | undefined
 
@@ -71,6 +76,7 @@ export class EntryReader<E> {
     this.#log = log
     this.#range = range
     this.#next = range.from
+    this.#memory = range.memory === undefined ? {} : { memory: range.memory, chunkBytes: smallChunkBytes }
     this.#knownCuts = range.cutCount
   }
 
@@ -162,7 +168,7 @@ export class EntryReader<E> {
   #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0]): SegmentCursor {
     const { segments, adapter } = this.#log
     this.#last = segments.lastOffsetOf(segments.live.indexOf(segment), this.#log.lastOffset)
-    const request = { segment, from: this.#next, last: this.#last, newest: segment === segments.newest, before: this.#before }
+    const request = { segment, from: this.#next, last: this.#last, newest: segment === segments.newest, before: this.#before, ...this.#memory }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }
 

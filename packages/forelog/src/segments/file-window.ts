@@ -41,11 +41,12 @@ export class FileWindow {
   #spare: Uint8Array | undefined
   #ahead: Ahead | undefined
 
-  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes) {
+  /** @param memory what the first pieces are loaded into, while that is large enough */
+  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes, memory?: Uint8Array) {
     this.file = file
     this.fileBytes = fileBytes
     this.#chunkBytes = chunkBytes
-    this.#buffer = new Uint8Array(0)
+    this.#buffer = memory ?? new Uint8Array(0)
   }
 
   /** Holds the loaded bytes. It is another one, or has other bytes, after a later `load`. */
@@ -94,7 +95,7 @@ export class FileWindow {
     this.#start = position
     this.#at = 0
     this.#bytes = kept
-    this.#bytes += yield* this.file.read(target.subarray(kept, Math.min(target.length, this.left(position))), position + kept)
+    this.#bytes += yield* this.file.read(target.subarray(kept, bytes), position + kept)
   }
 
   /** A buffer of at least `bytes`, with what is loaded from `position` on moved to its beginning. */

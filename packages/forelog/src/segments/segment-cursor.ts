@@ -52,6 +52,8 @@ export interface CursorRequest {
   readonly at?: ReadingPlace | undefined
   /** Bytes of a read. */
   readonly chunkBytes?: number
+  /** Memory to read into, which nobody else uses meanwhile; more is made where it is too small. */
+  readonly memory?: Uint8Array
 }
 
 /** Reads a segment of format 2. */
@@ -64,7 +66,7 @@ export class GroupCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory)
   }
 
   use(file: DurableFile): void {
@@ -179,7 +181,7 @@ export class RecordCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile, framingOf: FramingOf) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory)
     const { segment, before } = request
     const place = request.at ?? (before === undefined ? segment.index.placeFor(request.from) : undefined)
     this.#walker = new RecordWalker(this.#window, place?.position ?? 0, place?.offset ?? segment.firstOffset, framingOf)

@@ -43,6 +43,18 @@ export class SegmentIndex {
 
   /** The last noted place from which an offset is still ahead. */
   placeFor(offset: number): ReadingPlace | undefined {
+    const at = this.#indexOf(offset)
+    if (at < 0) return undefined
+    return { offset: this.#offsets[at] as number, position: this.#positions[at] as number, salt: this.#salt, previous: this.#previous[at] as number }
+  }
+
+  /** Bytes from the place for an offset to the next one, or to `end`: so much is read at the most to find the entry. */
+  distanceAt(offset: number, end: number): number {
+    const at = this.#indexOf(offset)
+    return at < 0 ? Infinity : (this.#positions[at + 1] ?? end) - (this.#positions[at] as number)
+  }
+
+  #indexOf(offset: number): number {
     let low = 0
     let high = this.#offsets.length
     while (low < high) {
@@ -50,9 +62,7 @@ export class SegmentIndex {
       if ((this.#offsets[middle] as number) <= offset) low = middle + 1
       else high = middle
     }
-    if (low === 0) return undefined
-    const at = low - 1
-    return { offset: this.#offsets[at] as number, position: this.#positions[at] as number, salt: this.#salt, previous: this.#previous[at] as number }
+    return low - 1
   }
 
   /** Forgets all places: whoever walks past notes them again. */
@@ -60,5 +70,43 @@ export class SegmentIndex {
     this.#offsets = []
     this.#positions = []
     this.#previous = []
+  }
+}
+
+/** Places of all indexes of a log together: some MiB, whatever the number of segments. */
+const mostPlaces = 256 * 1024
+
+/** Keeps the indexes of many segments small together: those that were used longest ago are dropped. */
+export class IndexBudget {
+  readonly #mostPlaces: number
+  /** What each index was known to hold, the one used last at the end. */
+  readonly #sizes = new Map<SegmentIndex, number>()
+  #places = 0
+
+  constructor(most: number = mostPlaces) {
+    this.#mostPlaces = most
+  }
+
+  /** Places that are held, as far as told. */
+  get places(): number {
+    return this.#places
+  }
+
+  /** An index was used, and has grown perhaps. */
+  used(index: SegmentIndex): void {
+    this.forget(index)
+    this.#sizes.set(index, index.size)
+    this.#places += index.size
+    for (const oldest of this.#sizes.keys()) {
+      if (this.#places <= this.#mostPlaces || oldest === index) return
+      this.forget(oldest)
+      oldest.clear()
+    }
+  }
+
+  /** An index of a segment that is gone. */
+  forget(index: SegmentIndex): void {
+    this.#places -= this.#sizes.get(index) ?? 0
+    this.#sizes.delete(index)
   }
 }

@@ -7,7 +7,7 @@ import { type DurableFile as File, DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Steps } from '../steps.js'
 import type { Format } from '../format/record.js'
-import { SegmentIndex } from './segment-index.js'
+import { IndexBudget, SegmentIndex } from './segment-index.js'
 import { segmentName } from './segment-name.js'
 
 export interface Segment {
@@ -51,6 +51,7 @@ export class SegmentSet {
   /** As hexadecimal digits; none in format 1. Cursors tell by it that they belong to this log. */
   logId = ''
   #live: Segment[]
+  readonly #indexes = new IndexBudget()
   /** Cuts behind, the oldest first, each lower than those after it: what of them matters to who read before. */
   readonly #cuts: { readonly number: number; readonly offset: number }[] = []
   #cutCount = 0
@@ -74,11 +75,16 @@ export class SegmentSet {
   }
 
   add(segment: Segment): void {
+    // What was written through to here is noted in the index, too.
+    const written = this.#live.at(-1)
+    if (written !== undefined) this.#indexes.used(written.index)
     this.#live.push(segment)
   }
 
   /** Of a log that another process writes: what is live now. */
   replace(live: readonly Segment[]): void {
+    const kept = new Set(live)
+    for (const segment of this.#live) if (!kept.has(segment)) this.#indexes.forget(segment.index)
     this.#live = [...live]
   }
 
@@ -102,7 +108,9 @@ export class SegmentSet {
 
   /** Takes out the first `count` segments; the caller removes their files. */
   dropOldest(count: number): readonly Segment[] {
-    return this.#live.splice(0, count)
+    const dropped = this.#live.splice(0, count)
+    for (const { index } of dropped) this.#indexes.forget(index)
+    return dropped
   }
 
   /** Puts back what was taken out last, and could not be removed. */
@@ -121,6 +129,7 @@ export class SegmentSet {
    */
   cutAfter(offset: number, kept: number, opened: Segment | undefined): readonly Segment[] {
     const dead = this.#live.splice(kept)
+    for (const { index } of dead) this.#indexes.forget(index)
     if (opened !== undefined) this.#live.push(opened)
     this.noteCut(offset)
     return dead
@@ -197,6 +206,7 @@ export class SegmentSet {
   *release(segment: Segment): Steps<void> {
     const held = this.#open.get(segment)
     if (held === undefined) return
+    this.#indexes.used(segment.index)
     held.users--
     yield* this.#closeIdle(this.#closed ? 0 : idleFilesAtMost)
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { SegmentIndex } from '../../src/segments/segment-index.js'
+import { IndexBudget, SegmentIndex } from '../../src/segments/segment-index.js'
 
 /** Entries of 1000 bytes each, walked past from the beginning. */
 function walked(entries: number): SegmentIndex {
@@ -51,5 +51,43 @@ describe('the index of a segment', () => {
     expect(index.placeFor(100)).toBeUndefined()
     index.note({ offset: 1, position: 0, salt: '', previous: 0 })
     expect(index.placeFor(100)?.offset).toBe(1)
+  })
+})
+
+describe('the indexes of many segments', () => {
+  it('stay within their bound together, and those used last are kept', () => {
+    const budget = new IndexBudget(100)
+    const indexes = Array.from({ length: 10_000 }, () => walked(200))
+    for (const index of indexes) budget.used(index)
+    expect(budget.places).toBeLessThanOrEqual(100)
+    expect(indexes.reduce((sum, { size }) => sum + size, 0)).toBe(budget.places)
+    expect(indexes.at(-1)?.size).toBeGreaterThan(0)
+    expect(indexes[0]?.size).toBe(0)
+  })
+
+  it('keep one that is used again and again', () => {
+    const budget = new IndexBudget(100)
+    const wanted = walked(200)
+    for (let turn = 0; turn < 50; turn++) {
+      budget.used(walked(200))
+      budget.used(wanted)
+    }
+    expect(wanted.size).toBeGreaterThan(0)
+    budget.forget(wanted)
+    expect(budget.places).toBeLessThanOrEqual(100)
+  })
+
+  it('keep the one in use, however large it is', () => {
+    const budget = new IndexBudget(3)
+    const large = walked(5000)
+    budget.used(large)
+    expect(large.size).toBeGreaterThan(3)
+  })
+
+  it('say how far an entry may lie behind its place', () => {
+    const index = walked(100)
+    expect(index.distanceAt(1, 100_000)).toBe(17_000)
+    expect(index.distanceAt(100, 100_000)).toBeLessThanOrEqual(17_000)
+    expect(new SegmentIndex().distanceAt(1, 100_000)).toBe(Infinity)
   })
 })
