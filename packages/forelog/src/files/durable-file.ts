@@ -363,14 +363,17 @@ function* openNew(fileSystem: FileSystem, path: string, mode: number): Steps<Ope
 
 /** Asked of the name alone: a directory of ten thousand segments is not listed for each new one. */
 function* checkFree(fileSystem: FileSystem, path: string): Steps<void> {
-  let rival: DurableFile
+  let rival: OpenFile
   try {
-    rival = yield* DurableFile.open(fileSystem, path, { access: 'read' })
+    rival = yield* step(
+      () => fileSystem.openSync(path, { access: 'read' }),
+      () => fileSystem.open(path, { access: 'read' }),
+    )
   } catch (error) {
-    if (systemCode((error as WalError).cause) === 'ENOENT') return
-    throw error
+    if (systemCode(error) === 'ENOENT') return
+    throw failure(codeOfWrite(error), `Can't create ${path}`, path, error)
   }
-  yield* quietly(rival.close())
+  yield* quietly(new DurableFile(rival, path).close())
   throw new WalError(
     'ERR_WAL_WRITE_FAILED',
     `Can't create ${path}: a file of that name is there already, and is left as it is. Nothing but the log may make ` +

@@ -210,7 +210,7 @@ describe.each(ways)('a durable file, $way', ({ run }) => {
       ['write', 'EIO', 'ERR_WAL_WRITE_FAILED'],
       ['dataSync', 'EIO', 'ERR_WAL_SYNC_FAILED'],
       ['dataSync', 'ENOSPC', 'ERR_WAL_SYNC_FAILED'],
-      ['open', 'EIO', 'ERR_WAL_READ_FAILED', 2],
+      ['open', 'EIO', 'ERR_WAL_WRITE_FAILED', 2],
       ['rename', 'EIO', 'ERR_WAL_WRITE_FAILED'],
       ['rename', 'ENOSPC', 'ERR_WAL_NO_SPACE'],
     ] as const)('leaves no file and no descriptor when %s fails with %s: %s', async (call, code, expected, nth: number = 1) => {
