@@ -9,7 +9,7 @@
  * - zlib, for large payloads, where they lie;
  * - plain TypeScript, where an interpreter has no WebAssembly, and as what the kernel is tested against.
  *
- * bench/micro/checksum.ts and bench/micro/records.ts measure all three.
+ * bench/micro/checksum.ts measures all three.
  */
 import { crc32 } from './checksum.js'
 import { kernelModule } from './kernel-module.js'
