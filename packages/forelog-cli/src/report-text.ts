@@ -2,7 +2,7 @@
  * What `verify` reports, as text: shared by the commands that show a log.
  */
 import Table from 'cli-table3'
-import type { Fault, SegmentReport, TypeReport, VerifyReport } from 'forelog'
+import type { CursorInfo, Fault, SegmentReport, TypeReport, VerifyReport } from 'forelog'
 import { basename } from 'node:path'
 import { legend, mapBar } from './map-bar.js'
 import type { Colors } from './terminal.js'
@@ -126,6 +126,9 @@ export function segmentsText(segments: readonly SegmentReport[], width: number, 
   return `${table}\n${hidden > 0 ? colors.dim(`  … and ${plural(hidden, 'more segment')} without a fault\n`) : ''}\n  ${legend(shown, colors)}`
 }
 
+/** Rows of cursors at the most. */
+const cursorsShown = 20
+
 export function typesText(types: readonly TypeReport[], colors: Colors): string {
   const all = types.reduce((sum, { bytes }) => sum + bytes, 0)
   return tableText(
@@ -142,6 +145,25 @@ export function typesText(types: readonly TypeReport[], colors: Colors): string 
     ]),
     colors,
   )
+}
+
+/** Named positions, those that are furthest behind first. */
+export function cursorsText(cursors: readonly CursorInfo[], colors: Colors): string {
+  const shown = [...cursors].sort((a, b) => b.lag - a.lag).slice(0, cursorsShown)
+  const table = tableText(
+    ['cursor', 'committed', 'behind', 'holds', ''],
+    ['left', 'right', 'right', 'left', 'left'],
+    shown.map(({ name, offset, lag, hold, cut, lost }) => [
+      harmless(name),
+      countText(offset),
+      countText(lag),
+      hold ? 'yes' : 'no',
+      [cut === undefined ? '' : `cut: ${cut.first} to ${cut.last}`, lost === undefined ? '' : `lost: ${lost.first} to ${lost.last}`].filter(Boolean).join(', '),
+    ]),
+    colors,
+  )
+  const hidden = cursors.length - shown.length
+  return hidden > 0 ? `${table}\n${colors.dim(`  … and ${plural(hidden, 'more cursor')}: --json lists them`)}` : table
 }
 
 /** `label   value`, aligned. */

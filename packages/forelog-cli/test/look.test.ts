@@ -85,6 +85,22 @@ describe('forelog inspect', () => {
     await log.close()
   })
 
+  it('shows cursors, and how far each is behind', async () => {
+    using scratch = makeScratch()
+    const log = await WriteAheadLog.open(scratch.at('log'))
+    for (let offset = 1; offset <= 9; offset++) await log.append(Buffer.from('entry'))
+    await (await log.cursor('shipper')).commit(4)
+    await log.cursor('reports', { hold: false })
+    await log.close()
+    const before = snapshot(scratch.at('log'))
+    const { out } = forelog(['inspect', scratch.at('log')])
+    expect(out).toMatch(/^ +shipper +4 +5 +yes/m)
+    expect(out).toMatch(/^ +reports +\d+ +\d+ +no/m)
+    const { cursors } = JSON.parse(forelog(['inspect', scratch.at('log'), '--json']).out) as { cursors: unknown[] }
+    expect(cursors).toContainEqual({ name: 'shipper', offset: 4, lag: 5, hold: true })
+    expect(snapshot(scratch.at('log'))).toEqual(before)
+  })
+
   it('takes names, headers and the end alone with --quick', async () => {
     using scratch = makeScratch()
     await writeOrders(scratch.at('log'))

@@ -1,9 +1,9 @@
-import { verify, type VerifyReport } from 'forelog'
+import { type CursorInfo, verify, type VerifyReport, WriteAheadLog } from 'forelog'
 import { type Command, entriesOption } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
 import { ProgressBar } from '../progress.js'
-import { endText, factsText, faultText, offsetsText, outcomeText, segmentsText, typesText, writerText } from '../report-text.js'
+import { endText, factsText, faultText, offsetsText, outcomeText, cursorsText, segmentsText, typesText, writerText } from '../report-text.js'
 import type { Terminal } from '../terminal.js'
 import { bytesText, countText, plural } from '../text.js'
 
@@ -31,13 +31,26 @@ export const inspect: Command = {
     } finally {
       bar.stop()
     }
-    if (json) await terminal.line(JSON.stringify(report))
-    else await show(report, terminal)
+    const cursors = await cursorsOf(report)
+    if (json) await terminal.line(JSON.stringify({ ...report, cursors }))
+    else await show(report, cursors, terminal)
     return report.outcome === 'none' ? exitCodes.unreachable : exitCodes.fine
   },
 }
 
-async function show(report: VerifyReport, terminal: Terminal): Promise<void> {
+/** Named positions of readers; none where there is no log that could be read for them. */
+async function cursorsOf({ directory, format, outcome }: VerifyReport): Promise<readonly CursorInfo[]> {
+  if (format !== 2 || outcome === 'none') return []
+  try {
+    await using reader = await WriteAheadLog.openReader(directory)
+    return await reader.cursors()
+  } catch {
+    // What is wrong with the log is in the report already, and cursors of a log that can't be read point nowhere.
+    return []
+  }
+}
+
+async function show(report: VerifyReport, cursors: readonly CursorInfo[], terminal: Terminal): Promise<void> {
   const { colors } = terminal
   await terminal.line(`${colors.bold(report.directory)}   ${outcomeText(report, colors)}`)
   if (report.outcome === 'none') {
@@ -51,6 +64,10 @@ async function show(report: VerifyReport, terminal: Terminal): Promise<void> {
   if (report.types.length > 0) {
     await terminal.line()
     await terminal.line(typesText(report.types, colors))
+  }
+  if (cursors.length > 0) {
+    await terminal.line()
+    await terminal.line(cursorsText(cursors, colors))
   }
   if (report.faultCount === 0) return
   await terminal.line()

@@ -123,7 +123,7 @@ export const scripts: readonly Script[] = [
     floors: { states: 140, unsynced: 3 },
     async run(life) {
       const log = await life.open(1)
-      for (let entries = 1; entries <= 3; entries++) await life.append(log, entries, 30)
+      for (let entries = 1; entries <= 4; entries++) await life.append(log, entries, 30)
       await life.close(log)
       const again = await life.open(1)
       await life.append(again, 2, 30)
@@ -145,10 +145,10 @@ export const scripts: readonly Script[] = [
     floors: { states: 190, unsynced: 3 },
     async run(life) {
       const log = await life.open(1)
-      for (let group = 0; group < 4; group++) await life.append(log, 1, 40)
-      await life.truncateBefore(log, 4)
+      for (let group = 0; group < 5; group++) await life.append(log, 1, 40)
+      await life.truncateBefore(log, 5)
       await life.append(log, 1, 40)
-      await life.truncateBefore(log, 6)
+      await life.truncateBefore(log, 7)
       await life.close(log)
     },
   },
@@ -157,10 +157,10 @@ export const scripts: readonly Script[] = [
     floors: { states: 170, unsynced: 3 },
     async run(life) {
       const log = await life.open(1)
-      for (let group = 0; group < 3; group++) await life.append(log, 1, 400)
+      for (let group = 0; group < 4; group++) await life.append(log, 1, 400)
       // Only what an emptied segment gives back makes room for the mark.
       life.disk.fail({ kind: 'write', code: 'ENOSPC', bytes: 0 })
-      await life.truncateBefore(log, 3)
+      await life.truncateBefore(log, 4)
       await life.close(log)
       const again = await life.open(1)
       await life.append(again, 1, 40)
