@@ -6,6 +6,7 @@ import { claimedBytes, type ChainPosition, type GroupFailure, readGroup } from '
 import { type ControlContent, type ControlFrame, controlPrefixBytes, fromHex, readControlContent, readControlFrame, saltAt } from '../format/control-record.js'
 import { findFlippedBit } from '../format/flipped-bit.js'
 import { controlType, offsetFromLowHalf, readU32, recordHeaderBytes } from '../format/record.js'
+import { nextWithSalt } from '../recovery/examine-newest.js'
 import type { FileWindow } from '../segments/file-window.js'
 import { GroupWalker, type WalkResult } from '../segments/group-walker.js'
 import { lastNonZero } from '../segments/segment-cursor.js'
@@ -130,21 +131,10 @@ export function* findControlRecord(
   from: number,
   before: ChainPosition,
 ): Steps<{ readonly position: number; readonly expected: ChainPosition } | undefined> {
-  const salt = Buffer.from(fromHex(before.salt))
-  for (let position = from; window.left(position) >= salt.length; ) {
-    const loaded = yield* window.load(position, salt.length)
-    if (loaded < salt.length) return undefined
-    const at = window.indexOf(position)
-    const found = Buffer.from(window.bytes.buffer, window.bytes.byteOffset + at, loaded).indexOf(salt)
-    if (found < 0) {
-      // A salt may begin in the last bytes and go on behind them.
-      position += Math.max(1, loaded - salt.length + 1)
-      continue
-    }
-    const record = position + found - saltAt
+  const salt = fromHex(before.salt)
+  for (let record = yield* nextWithSalt(window, from, salt); record !== undefined; record = yield* nextWithSalt(window, record + saltAt + 1, salt)) {
     const expected = record >= from ? yield* positionOf(window, record, before) : undefined
     if (expected !== undefined) return { position: record, expected }
-    position += found + 1
   }
   return undefined
 }

@@ -16,7 +16,7 @@ import { type ReadSegment, readHeader } from '../recovery/recover-format2.js'
 import type { LookRequest } from '../recovery/recovered-log.js'
 import { FileWindow } from '../segments/file-window.js'
 import { type DirectoryNames, sortNames } from '../segments/segment-name.js'
-import { step, type Steps } from '../steps.js'
+import { pause, type Steps } from '../steps.js'
 import type { Fault } from './report.js'
 
 export interface OutlinedSegment {
@@ -184,13 +184,6 @@ function* findEnd(request: LookRequest, newest: ReadSegment): Steps<(OutlinedEnd
     close: end.close,
     lowWaterMark: end.lowWaterMark,
   }
-}
-
-function pause(milliseconds: number): Steps<void> {
-  return step(
-    () => undefined,
-    () => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)),
-  )
 }
 
 interface Traced {

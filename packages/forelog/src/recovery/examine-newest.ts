@@ -151,23 +151,26 @@ interface FoundVoucher {
   readonly unsupported: boolean
 }
 
-/** The first voucher at or behind a place. */
-export function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<FoundVoucher | undefined> {
-  const salt = Buffer.from(fromHex(expected.salt))
+/** Where the next record with a salt would begin, whose salt stands at or behind a place; undefined: there is none. */
+export function* nextWithSalt(window: FileWindow, from: number, salt: Uint8Array): Steps<number | undefined> {
   for (let position = from; window.left(position) >= salt.length; ) {
     const loaded = yield* window.load(position, salt.length)
     if (loaded < salt.length) return undefined
     const at = window.indexOf(position)
     const found = Buffer.from(window.bytes.buffer, window.bytes.byteOffset + at, loaded).indexOf(salt)
-    if (found < 0) {
-      // A salt may begin in the last bytes and go on behind them.
-      position += Math.max(1, loaded - salt.length + 1)
-      continue
-    }
-    const record = position + found - saltAt
+    if (found >= 0) return position + found - saltAt
+    // A salt may begin in the last bytes and go on behind them.
+    position += Math.max(1, loaded - salt.length + 1)
+  }
+  return undefined
+}
+
+/** The first voucher at or behind a place. */
+export function* findVoucher(window: FileWindow, from: number, expected: ChainPosition): Steps<FoundVoucher | undefined> {
+  const salt = fromHex(expected.salt)
+  for (let record = yield* nextWithSalt(window, from, salt); record !== undefined; record = yield* nextWithSalt(window, record + saltAt + 1, salt)) {
     const verdict = record >= from ? yield* readVoucher(window, record, expected) : 'none'
     if (verdict !== 'none') return { position: record, unsupported: verdict === 'unsupported' }
-    position += found + 1
   }
   return undefined
 }

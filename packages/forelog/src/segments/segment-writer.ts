@@ -124,14 +124,6 @@ export class SegmentWriter {
     return this.#durableOffset
   }
 
-  get lowWaterMark(): number {
-    return this.#lowWaterMark
-  }
-
-  get position(): number {
-    return this.#position
-  }
-
   get hasUnsynced(): boolean {
     return this.#writtenFrom > this.#syncedTo
   }
