@@ -24,8 +24,14 @@ const guide = [
       page('Operating', 'guide/operating'),
       page('Watching', 'OBSERVING'),
       page('The command', 'guide/command'),
-      page('Recipes', 'guide/recipes'),
       page('Coming from elsewhere', 'guide/migrating'),
+    ],
+  },
+  {
+    text: 'Recipes',
+    items: [
+      page('Short ones', 'guide/recipes'),
+      page('Ingest over HTTP', 'guide/ingest'),
     ],
   },
   {
