@@ -36,13 +36,15 @@ export class Outbox implements AsyncDisposable {
 
   /** Sends what waits, in order. A crash between sending and the note of it sends once more, with the same id. */
   async flush(send: Send): Promise<void> {
+    let newest = 0
     for (const [offset, message] of this.#waiting) {
       await send(offset, message)
-      await this.#log.append(entries.sent({ offset }))
+      newest = await this.#log.append(entries.sent({ offset }))
       this.#waiting.delete(offset)
     }
-    // All below the oldest that waits is done with.
-    const [oldest = this.#log.lastOffset + 1] = this.#waiting.keys()
+    // All below the oldest that waits is done with; if none does, all up to the newest note. Not up to `lastOffset`: that may already
+    // be a message whose `queue` has yet to hear of it.
+    const [oldest = newest + 1] = this.#waiting.keys()
     await this.#log.truncateBefore(oldest)
   }
   // #endregion
