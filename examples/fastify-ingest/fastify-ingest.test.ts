@@ -4,6 +4,7 @@ import { type FileSystem, type Logger, WriteAheadLog } from 'forelog'
 import { SimulatedDisk } from 'forelog/testing'
 import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
+import { overriding } from '../support/overriding.js'
 import { startExample, temporaryDirectory } from '../support/run-example.js'
 import { buildApp, entries, type Event } from './app.js'
 
@@ -62,17 +63,10 @@ test('a full disk is 503 with Retry-After, nothing of the event stays, and the n
 
 /** The same disk, but its writes wait until `gate` resolves. */
 function slowed(disk: SimulatedDisk, gate: () => Promise<void>): FileSystem {
-  const over = <T extends object>(target: T, methods: Partial<T>): T =>
-    new Proxy(target, {
-      get(_, name: string & keyof T) {
-        const value = methods[name] ?? target[name]
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-  return over<FileSystem>(disk, {
+  return overriding<FileSystem>(disk, {
     open: async (path, options) => {
       const file = await disk.open(path, options)
-      return over(file, { write: async (pieces, position) => gate().then(() => file.write(pieces, position)) })
+      return overriding(file, { write: async (pieces, position) => gate().then(() => file.write(pieces, position)) })
     },
   })
 }

@@ -32,6 +32,8 @@ const guide = [
     items: [
       page('Short ones', 'guide/recipes'),
       page('Ingest over HTTP', 'guide/ingest'),
+      page('A job queue', 'guide/job-queue'),
+      page('Event sourcing', 'guide/event-sourcing'),
     ],
   },
   {
