@@ -207,6 +207,18 @@ describe('groups', () => {
     expect(queue.stats().refused.encode).toBe(2)
   })
 
+  it('use up no offset for what could not be encoded: the batch behind it begins there, and so does an append behind a sync', async () => {
+    const { queue, failures } = newQueue()
+    await rejection('ERR_WAL_ENCODE', queue.append(5))
+    expect(queue.stats().pendingEntries).toBe(0)
+    expect(await queue.appendBatch(['a', 'b'])).toEqual({ first: 1, last: 2 })
+    await rejection('ERR_WAL_ENCODE', queue.append(5))
+    // Which takes the group that was begun for it, empty.
+    expect(await queue.sync()).toBe(2)
+    expect(await queue.append('c')).toBe(3)
+    expect(failures).toEqual([])
+  })
+
   it('without an entry are not written', async () => {
     const { target, queue } = newQueue()
     expect(await queue.appendBatch([])).toEqual({ first: 1, last: 0 })

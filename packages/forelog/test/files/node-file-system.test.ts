@@ -186,6 +186,26 @@ describe.each(ways)('the file system of the machine, $way', (use) => {
     await expect(use.syncDirectory(join(directory, 'absent'))).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
+  it('syncs by the calls of the system that do, once each', async () => {
+    const calls = ['fsync', 'fsyncSync', 'fdatasync', 'fdatasyncSync'] as const
+    const spies = calls.map((name) => vi.spyOn(fs, name))
+    const made = (): string[] => calls.flatMap((name, index) => spies[index]?.mock.calls.map(() => name) ?? [])
+    const name = (call: 'fsync' | 'fdatasync'): string => (use.way === 'blocking' ? `${call}Sync` : call)
+    const file = await use.open('create')
+    await use.sync(file)
+    expect(made()).toEqual([name('fsync')])
+    await use.dataSync(file)
+    expect(made()).toEqual([name('fsync'), name('fdatasync')])
+    // Of the file that was written, and no other.
+    expect(new Set(spies.flatMap(({ mock }) => mock.calls.map(([fd]) => fd))).size).toBe(1)
+    await use.close(file)
+    if (process.platform === 'win32') return
+    const open = [vi.spyOn(fs, 'open'), vi.spyOn(fs, 'openSync')]
+    await use.syncDirectory(directory)
+    expect(open.flatMap(({ mock }) => mock.calls.map(([path]) => path))).toEqual([directory])
+    expect(made()).toEqual([name('fsync'), name('fsync'), name('fdatasync')])
+  })
+
   it('never appends: that would make Linux ignore positions', async () => {
     const open = vi.spyOn(fs, 'open')
     const openSync = vi.spyOn(fs, 'openSync')

@@ -117,6 +117,19 @@ describe('rule 2: a close record vouches for what was synced before it was writt
     expect(changes.slice(0, creation)).toEqual([`write ${name} ${closeBytes}`, `dataSync ${name}`, `write ${name} ${closeBytes}`, `truncate ${name}`, `sync ${name}`])
     await log.close()
   })
+
+  it('is written again and synced before another segment is created, also where the life before died behind a full segment', async () => {
+    const full = new SegmentBuilder(firstSegment).commit(entriesOf(300)).close(false)
+    const disk = diskWith(full)
+    const log = await openOn(disk)
+    const changes = await changesOf(disk, () => log.append(entriesOf(10)[0]!))
+    const name = full.name()
+    const creation = changes.findIndex((change) => change.startsWith('remove'))
+    expect(creation).toBeGreaterThan(0)
+    expect(changes.slice(0, creation)).toEqual([`write ${name} ${closeBytes}`, `dataSync ${name}`])
+    expect(disk.contents(firstPath)).toEqual(full.bytes())
+    await log.close()
+  })
 })
 
 describe('rule 3: a roll', () => {

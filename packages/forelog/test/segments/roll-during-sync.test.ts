@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { WriteAheadLog } from '../../src/index.js'
+import { resolveOptions } from '../../src/options.js'
+import { openLog } from '../../src/recovery/open-log.js'
+import { SegmentSet } from '../../src/segments/segment-set.js'
+import { SegmentWriter } from '../../src/segments/segment-writer.js'
+import { runBlocking, runPooled } from '../../src/steps.js'
 import { SimulatedDisk } from '../../src/testing/index.js'
+import { readSegment2 } from '../support/reference-reader.js'
 
 const directory = '/data/log'
 
@@ -53,6 +59,40 @@ describe('a roll by appendSync while a sync of the interval is under way in the 
   })
 })
 
+it('a log that fails in appendSync, while a sync of the interval is under way in the pool, keeps its lock until that is back', async () => {
+  const { disk, log } = await duringIntervalSync(3000)
+  const ended: string[] = []
+  disk.onCall = ({ kind }, moment) => {
+    if (moment === 'after' && (kind === 'dataSync' || kind === 'release')) ended.push(kind)
+  }
+  disk.fail({ kind: 'write', code: 'EIO' })
+  expect(() => log.appendSync(Buffer.alloc(60, 2))).toThrow(expect.objectContaining({ code: 'ERR_WAL_WRITE_FAILED' }))
+  await expect(log.close()).rejects.toMatchObject({ code: 'ERR_WAL_FAILED' })
+  expect(ended).toEqual(['dataSync', 'release'])
+})
+
+it('a log that is closed keeps its lock until zeros that were filled ahead are synced, also in a segment that appendSync has left', async () => {
+  // In the pool alone: calls that block take no time.
+  const disk = new SimulatedDisk({ seed: 1, directories: ['/data'], latencyMs: ({ kind }) => (kind === 'dataSync' ? 200 : 0) })
+  const log = await WriteAheadLog.open(directory, { fileSystem: disk, maxSegmentSize: 1000 })
+  const underWay = new Set<number>()
+  let left = 0
+  let atRelease = -1
+  disk.onCall = ({ kind, number }, moment) => {
+    if (kind === 'dataSync' && moment === 'before') underWay.add(number)
+    if (kind === 'dataSync' && moment === 'after') underWay.delete(number)
+    if (kind === 'release' && moment === 'before') atRelease = underWay.size
+  }
+  for (let count = 0; log.segments().length < 2; count++) {
+    log.appendSync(Buffer.alloc(60, count))
+    left = Math.max(left, underWay.size)
+  }
+  expect(left).toBeGreaterThan(0)
+  await log.close()
+  expect(atRelease).toBe(0)
+  expect(disk.openFiles).toBe(0)
+})
+
 describe('a segment that is prepared in the pool', () => {
   it('too late for the roll by appendSync that wanted it is not taken for the next one', async () => {
     const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] })
@@ -83,4 +123,27 @@ it('a sync makes nothing durable before it is back, and nothing that was appende
   expect(await log.sync()).toBe(2)
   expect(durableBefore).toEqual([1])
   await log.close()
+})
+
+it('a durable mark behind a sync vouches for what that covered, and not for what was appended while it was under way', async () => {
+  const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] })
+  const options = resolveOptions(directory, { fileSystem: disk })
+  await disk.makeDirectory(directory)
+  const { live, end } = await runPooled(openLog({ ...options, mode: 'truncate' }))
+  const segments = new SegmentSet(disk, directory, 2, live)
+  const writer = new SegmentWriter(segments, end, { maxSegmentBytes: 10_000, fileMode: 0o666, onRoll: () => {}, onCut: () => {} })
+  const write = (): void => {
+    const group = writer.newGroup(writer.nextOffset, undefined)
+    group.add(1, Buffer.from('entry'))
+    runBlocking(writer.write(group, false))
+  }
+  write()
+  const syncing = runPooled(writer.sync())
+  write()
+  await syncing
+  expect([writer.durableOffset, writer.nextOffset, writer.hasUnsynced]).toEqual([1, 3, true])
+  runBlocking(writer.markDurable())
+  const { records } = readSegment2(disk.contents(segments.newest.path))
+  expect(records.map(({ kind }) => kind)).toEqual(['header', 'commit', 'commit', 'durable'])
+  expect(records.at(-1)).toMatchObject({ durableOffset: 1 })
 })
