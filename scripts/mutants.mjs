@@ -1,5 +1,12 @@
-// npm run mutants: puts one deliberate bug after the other into a copy of the library, and runs the tests on it until one fails.
-// A mutant that no test notices is a missing test: then it ends with 1. `-- --only TEXT` takes those whose name has the text.
+// npm run mutants: puts one deliberate bug after the other into a copy of the library, and runs tests on it until one fails.
+// A mutant that no test notices is a missing test: then it ends with 1. So it does when a patch no longer fits the source.
+//
+//     --only TEXT     those whose name has the text
+//     --shard 2/4     the second quarter of them
+//     --tests A,B     these test files and no others: who else would notice
+//     --named         only the tests that each mutant names, without those behind them and without the crashes: quick
+//     --jobs N        so many at a time; default: as many as there are processors, 4 at the most
+//     --write         notes who killed what in scripts/mutants/killed.json, and puts the table into docs/RELIABILITY.md
 //
 // A copy for each worker lies in a temporary directory; the sources here are never changed. First the copy without a bug must pass
 // everything that kills, in the same form: what fails there kills nothing.
@@ -10,29 +17,47 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { mutants } from './mutants/list.mjs'
+import { misfits, patchesOf } from './mutants/patches.mjs'
+import { noteKilled, writeTable } from './mutants/table.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const copied = ['packages/forelog', 'scripts', 'docs', 'package.json', 'vitest.config.ts', 'tsconfig.base.json', 'tsconfig.json']
 
-/** Behind the tests that a mutant names: those of what decides, then a short form of the crashes. */
+/** Behind the tests that a mutant names: the others that decide, all at once; then a short form of the crashes. */
 const fallback = [
-  'recovery/decide.test.ts',
-  'recovery/rows.test.ts',
-  'recovery/rules.test.ts',
-  'segments/segment-writer.test.ts',
-  'segments/truncation.test.ts',
-  'mistakes-of-others.test.ts',
-  'write-ahead-log-failing.test.ts',
-  'write-ahead-log.test.ts',
-  'proofs/simulated-crashes.test.ts',
+  [
+    'acknowledged-is-durable.test.ts',
+    'recovery/decide.test.ts',
+    'recovery/rows.test.ts',
+    'recovery/rules.test.ts',
+    'segments/segment-writer.test.ts',
+    'segments/truncation.test.ts',
+    'mistakes-of-others.test.ts',
+    'write-ahead-log-failing.test.ts',
+    'write-ahead-log.test.ts',
+  ],
+  ['proofs/simulated-crashes.test.ts'],
 ]
 /** Of the crashes; long enough for some thousand. */
 const crashSeconds = 20
-/** What hangs is noticed by that. */
-const limitMs = 240_000
+/** What hangs is noticed by these: a test, and a run. */
+const testLimitMs = 30_000
+const runLimitMs = 180_000
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, jobs: { type: 'string' } } })
-const chosen = mutants.filter(({ name }) => name.includes(values.only ?? ''))
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    shard: { type: 'string', default: '1/1' },
+    tests: { type: 'string' },
+    named: { type: 'boolean', default: false },
+    jobs: { type: 'string' },
+    write: { type: 'boolean', default: false },
+  },
+})
+const unfit = misfits()
+for (const misfit of unfit) console.error(misfit)
+if (unfit.length > 0) process.exit(1)
+const chosen = shardOf(mutants.filter(({ name }) => name.includes(values.only)))
 if (chosen.length === 0) throw new Error('no mutant has a name with that text')
 const jobs = Math.min(chosen.length, Number(values.jobs ?? Math.min(4, availableParallelism())))
 const home = mkdtempSync(join(tmpdir(), 'forelog-mutants-'))
@@ -41,23 +66,28 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 
 const beganMs = performance.now()
 const copies = Array.from({ length: jobs }, (_, index) => makeCopy(join(home, `copy-${index}`)))
-for (const mutant of chosen) mutated(copies[0], mutant)
-
-const files = [...new Set([...chosen.flatMap(({ tests }) => tests), ...fallback])]
+const files = [...new Set(chosen.flatMap(roundsFor).flat())]
 console.log(`${chosen.length} mutants, ${jobs} at a time. First ${files.length} test files without any`)
-const control = await firstFailure(copies[0], files)
-if (control !== undefined) {
-  console.error(`without a mutant this fails: ${control}`)
-  process.exit(1)
-}
+await control()
 console.log(`  pass, ${seconds(beganMs)} s`)
 
 const survivors = []
+const killed = []
 const waiting = [...chosen]
 await Promise.all(copies.map(work))
-console.log(`${chosen.length - survivors.length} of ${chosen.length} mutants killed, ${seconds(beganMs)} s`)
+console.log(`${killed.length} of ${chosen.length} mutants killed, ${seconds(beganMs)} s`)
 for (const { name } of survivors) console.log(`SURVIVED: ${name}`)
+if (values.write) {
+  noteKilled(chosen, killed)
+  writeTable()
+}
 process.exit(survivors.length === 0 ? 0 : 1)
+
+function shardOf(all) {
+  const [, index, count] = /^(\d+)\/(\d+)$/.exec(values.shard) ?? []
+  if (count === undefined || Number(index) < 1 || Number(index) > Number(count)) throw new Error(`--shard is ${values.shard}, and must be like 2/4`)
+  return all.slice(Math.floor((all.length * (index - 1)) / count), Math.floor((all.length * index) / count))
+}
 
 function makeCopy(directory) {
   for (const path of copied) cpSync(join(root, path), join(directory, path), { recursive: true })
@@ -65,37 +95,56 @@ function makeCopy(directory) {
   return directory
 }
 
-/** The text of the file with the bug in it; throws when the source is no longer what the mutant was written for. */
-function mutated(copy, { name, file, from, to }) {
-  const source = readFileSync(join(copy, 'packages/forelog/src', file), 'utf8')
-  const parts = source.split(from)
-  if (parts.length !== 2) throw new Error(`mutant '${name}': ${file} has its text ${parts.length - 1} times, and it must be there once`)
-  return { source, text: parts.join(to) }
+/** Test files in the order in which they are tried, those of a round at once: what is most likely to notice comes first and alone. */
+function roundsFor({ tests }) {
+  if (values.tests !== undefined) return [values.tests.split(',')]
+  if (values.named) return tests.filter((file) => !file.startsWith('proofs/')).map((file) => [file])
+  const others = fallback.map((round) => round.filter((file) => !tests.includes(file))).filter((round) => round.length > 0)
+  return [...tests.map((file) => [file]), ...others]
+}
+
+/** The tests without a mutant, divided among the copies. */
+async function control() {
+  const left = [...files].sort((a, b) => Number(b.startsWith('proofs/')) - Number(a.startsWith('proofs/')))
+  const parts = copies.map((_, index) => left.filter((_, place) => place % copies.length === index))
+  const failures = await Promise.all(copies.map((copy, index) => (parts[index].length === 0 ? undefined : firstFailure(copy, parts[index]))))
+  const [failure] = failures.filter((each) => each !== undefined)
+  if (failure === undefined) return
+  console.error(`without a mutant this fails: ${failure.file}: ${failure.test}\n  ${failure.why}`)
+  process.exit(1)
 }
 
 async function work(copy) {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-    const path = join(copy, 'packages/forelog/src', mutant.file)
-    const { source, text } = mutated(copy, mutant)
     const startMs = performance.now()
-    writeFileSync(path, text)
+    const before = new Map()
+    for (const { file, from, to } of patchesOf(mutant)) {
+      const path = join(copy, 'packages/forelog/src', file)
+      const source = readFileSync(path, 'utf8')
+      if (!before.has(path)) before.set(path, source)
+      writeFileSync(path, source.split(from).join(to))
+    }
     let killer
-    const tests = [...new Set([...mutant.tests, ...fallback])]
-    for (let index = 0; index < tests.length && killer === undefined; index++) killer = await firstFailure(copy, [tests[index]])
-    writeFileSync(path, source)
+    for (const round of roundsFor(mutant)) {
+      killer = await firstFailure(copy, round)
+      if (killer !== undefined) break
+    }
+    for (const [path, source] of before) writeFileSync(path, source)
     if (killer === undefined) survivors.push(mutant)
-    console.log(`${killer === undefined ? 'SURVIVED' : 'killed  '}  ${mutant.name} (${seconds(startMs)} s)${killer === undefined ? '' : `\n          by ${killer}`}`)
+    else killed.push({ name: mutant.name, file: killer.file, test: killer.test })
+    const by = killer === undefined ? '' : `\n          by ${killer.file}: ${killer.test}\n          ${killer.why}`
+    console.log(`${killer === undefined ? 'SURVIVED' : 'killed  '}  ${mutant.name} (${seconds(startMs)} s)${by}`)
   }
 }
 
-/** Runs test files until one test fails: its name; undefined: none does. */
+/** Runs test files until one test fails: which one, and why; undefined: none does. */
 async function firstFailure(copy, names) {
   const report = join(copy, 'report.json')
   rmSync(report, { force: true })
   const paths = names.map((name) => join('packages/forelog/test', name))
-  const args = ['run', '--project', 'unit', '--project', 'proofs', '--bail', '1', '--reporter', 'json', '--outputFile', report, ...paths]
-  const { code, output, late } = await run(copy, args)
-  if (late) return `the time limit of ${limitMs / 1000} s (${names.join(', ')})`
+  const options = ['--bail', '1', '--maxWorkers', '1', '--testTimeout', String(testLimitMs), '--reporter', 'json', '--outputFile', report]
+  const { code, output, late } = await run(copy, ['run', '--project', 'unit', '--project', 'proofs', ...options, ...paths])
+  if (late) return { file: names.join(', '), test: `the time limit of ${runLimitMs / 1000} s`, why: '' }
   if (code === 0) return undefined
   let results
   try {
@@ -107,7 +156,7 @@ async function firstFailure(copy, names) {
     const failed = assertionResults.find(({ status }) => status === 'failed')
     if (failed === undefined) continue
     const [why = ''] = (failed.failureMessages[0] ?? '').split('\n').filter((line) => !line.includes('again: npm run'))
-    return `${name.slice(name.indexOf('/test/') + 6)}: ${failed.fullName}\n          ${why.slice(0, 160)}`
+    return { file: name.slice(name.indexOf('/test/') + 6), test: failed.fullName, why: why.slice(0, 160) }
   }
   // An error outside of every test, or a file that could not be loaded: that is a patch that does not fit, and no test's merit.
   throw new Error(`no test failed, and vitest did: ${JSON.stringify(results.map(({ message }) => message)).slice(0, 2000)} ${output.slice(-2000)}`)
@@ -126,7 +175,7 @@ function run(copy, args) {
     const timer = setTimeout(() => {
       late = true
       child.kill('SIGKILL')
-    }, limitMs)
+    }, runLimitMs)
     child.on('close', (code) => {
       clearTimeout(timer)
       resolve({ code, output, late })
