@@ -31,7 +31,10 @@ function nanoseconds(decode: (from: number, to: number) => unknown): number {
 function among(ascii: boolean): (from: number, to: number) => unknown {
   let window: PayloadWindow | undefined
   return (from, to) => {
-    if (from === 9) window = new PayloadWindow(bytes, ascii)
+    if (from === 9) {
+      window = new PayloadWindow()
+      window.lookAt(bytes, ascii)
+    }
     window?.moveTo(from, to)
     return JSON.parse(window?.passingText as string) as unknown
   }

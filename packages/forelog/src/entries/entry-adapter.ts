@@ -51,11 +51,19 @@ class RegistryAdapter implements EntryAdapter {
   }
 
   decode(type: number, payload: Uint8Array, copy: boolean): Entry {
+    return this.#decode(type, () => (copy ? ownBytes(payload) : plainView(payload)))
+  }
+
+  decodeAmong(type: number, payloads: PayloadWindow, copy: boolean): Entry {
+    return this.#decode(type, () => (copy ? payloads.ownBytes : payloads.bytes))
+  }
+
+  #decode(type: number, payload: () => Uint8Array): Entry {
     const constructor = this.#constructors.get(type)
     if (constructor === undefined) throw this.#unknown(type)
     try {
       const entry = constructor()
-      const result: unknown = entry.decodePayload(copy ? ownBytes(payload) : plainView(payload))
+      const result: unknown = entry.decodePayload(payload())
       if (refuseThenable(result)) throw new TypeError('decodePayload returned a promise: entries are decoded synchronously')
       return entry
     } catch (error) {

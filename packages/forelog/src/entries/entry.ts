@@ -54,8 +54,8 @@ export interface EntryAdapter {
    * outlive this call is copied first. Throws ERR_WAL_ENTRY_TYPE_UNKNOWN, or ERR_WAL_DECODE with the cause.
    */
   decode(type: number, payload: Uint8Array, copy: boolean): unknown
-  /** The same, of a payload that lies among others: faster where entries are made of text. Optional. */
-  decodeAmong?(type: number, payloads: PayloadWindow, copy: boolean): unknown
+  /** The same, of a payload that lies among others: no view is made that nobody needs. */
+  decodeAmong(type: number, payloads: PayloadWindow, copy: boolean): unknown
   /** The step that finds the end of a payload of this type (format 1); undefined: the type is unknown, or can't. */
   framing(type: number): ((reader: PayloadReader) => Uint8Array) | undefined
   /** Why a log of format 1 can't be opened with this source, or undefined when it can. */

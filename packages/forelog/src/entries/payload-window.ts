@@ -13,9 +13,10 @@ const replacement = '\ufffd'
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class PayloadWindow {
-  readonly #bytes: Uint8Array
-  readonly #buffer: Buffer
-  readonly #ascii: boolean
+  #bytes: Uint8Array = new Uint8Array(0)
+  /** The same memory; made when a text is asked for. */
+  #buffer: Buffer | undefined
+  #ascii = false
   #from = 0
   #to = 0
   #text = ''
@@ -23,10 +24,14 @@ export class PayloadWindow {
   #textTo = 0
   #pieceBytes = firstPieceBytes
 
-  /** @param ascii all payloads that it is moved to are known to be ASCII */
-  constructor(bytes: Uint8Array, ascii: boolean) {
-    this.#bytes = bytes
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  /** Goes on to other payloads. `ascii`: all that it is moved to from now on are known to be ASCII. */
+  lookAt(bytes: Uint8Array, ascii: boolean): void {
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes
+      this.#buffer = undefined
+    }
+    // The same memory may hold something else by now.
+    this.#textTo = 0
     this.#ascii = ascii
   }
 
@@ -36,9 +41,17 @@ export class PayloadWindow {
     this.#to = to
   }
 
-  /** The payload, as a view. */
+  /** The payload, as a view that is a plain Uint8Array. */
   get bytes(): Uint8Array {
-    return this.#bytes.subarray(this.#from, this.#to)
+    const { buffer, byteOffset } = this.#bytes
+    return new Uint8Array(buffer, byteOffset + this.#from, this.#to - this.#from)
+  }
+
+  /** A copy of the payload, a plain Uint8Array, too. */
+  get ownBytes(): Uint8Array {
+    const own = new Uint8Array(this.#to - this.#from)
+    own.set(this.bytes)
+    return own
   }
 
   /** The payload as text, for whoever keeps no part of it. Throws a TypeError where it is no valid UTF-8. */
@@ -46,16 +59,22 @@ export class PayloadWindow {
     if (!this.#ascii) return this.#decoded()
     if (this.#to > this.#textTo) {
       this.#textFrom = this.#from
-      this.#textTo = Math.max(this.#to, Math.min(this.#buffer.length, this.#from + this.#pieceBytes))
+      this.#textTo = Math.max(this.#to, Math.min(this.#bytes.length, this.#from + this.#pieceBytes))
       this.#pieceBytes = Math.min(largestPieceBytes, this.#pieceBytes * 2)
-      this.#text = this.#buffer.toString('latin1', this.#textFrom, this.#textTo)
+      this.#text = this.#memory().toString('latin1', this.#textFrom, this.#textTo)
     }
     return this.#text.slice(this.#from - this.#textFrom, this.#to - this.#textFrom)
   }
 
   #decoded(): string {
-    const text = this.#buffer.toString('utf8', this.#from, this.#to)
+    const text = this.#memory().toString('utf8', this.#from, this.#to)
     // Each byte that is no UTF-8 becomes this character, which valid text may hold, too.
     return text.includes(replacement) ? decoder.decode(this.bytes) : text
+  }
+
+  #memory(): Buffer {
+    const { buffer, byteOffset, length } = this.#bytes
+    this.#buffer ??= Buffer.from(buffer, byteOffset, length)
+    return this.#buffer
   }
 }

@@ -31,6 +31,10 @@ export const rawAdapter: EntryAdapter = {
     return { type, payload: copy ? ownBytes(payload) : plainView(payload) }
   },
 
+  decodeAmong(type, payloads, copy): RawEntry {
+    return { type, payload: copy ? payloads.ownBytes : payloads.bytes }
+  },
+
   framing: () => undefined,
 
   unfitForFormat1: 'a log of format 1 needs entries that know where their payloads end: open it with an EntryRegistry of classes that have readPayload',

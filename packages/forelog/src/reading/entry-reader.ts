@@ -43,8 +43,13 @@ export interface ReadRange {
   readonly cutCount: number
 }
 
-/** Entries of one batch at the most: so many are decoded before the caller sees the first one. */
-const entriesPerBatch = 512
+/** Entries between two loads at the most, and of one batch: so many are decoded before the caller sees the first one. */
+const entriesPerLoad = 512
+/**
+ * Bytes of payloads that are decoded ahead of who takes them one by one. Many small ones: JSON.parse takes a fifth longer where it
+ * runs for one value alone. Few large ones: what is held while the collector comes by makes it hold twice as much.
+ */
+const bytesAhead = 64 * 1024
 /** Bytes of a read for who reads little. */
 const smallChunkBytes = 32 * 1024
 
@@ -62,12 +67,14 @@ export class EntryReader<E> {
   #before: SegmentEnd | undefined
   /** Last offset of the segment that is read: what it holds behind is cut off. */
   #last = 0
-  /** What was read and is not handed out yet, and how many of its records are. */
+  /** What was read and is not handed out yet, how many of its records are, and where the next one begins in its bytes. */
   #run: RecordRun | undefined
   #handedOut = 0
   #runAt = 0
-  /** The payloads of the run, where the entries are made of text. */
-  #payloads: PayloadWindow | undefined
+  /** The payloads of the run. */
+  readonly #payloads = new PayloadWindow()
+  /** Entries that were taken since something was loaded. */
+  #taken = 0
   readonly #memory: { readonly chunkBytes?: number; readonly memory?: Uint8Array }
   /** What is wrong with the next entry, while those in front of it are handed out. */
   #failure: { readonly error: unknown } | undefined
@@ -82,28 +89,56 @@ export class EntryReader<E> {
 
   /** The next entries, decoded; undefined behind the last one. */
   *nextBatch(): Steps<StoredEntry<E>[] | undefined> {
+    return (yield* this.load()) ? this.#take(Infinity) : undefined
+  }
+
+  /** Sees to it that `takeLoaded` has entries to give; false behind the last one. */
+  *load(): Steps<boolean> {
     this.#log.assertReadable()
-    if (this.#next > this.#range.to) return undefined
+    if (this.#next > this.#range.to) return false
+    this.assertKept(this.#next)
+    if (this.#run === undefined) yield* this.#nextRun()
+    this.#taken = 0
+    return true
+  }
+
+  /**
+   * Some of the next entries, out of what is in memory, decoded now; none where something is to be loaded first, or behind the last one.
+   * To load more takes away what the views among them look at.
+   */
+  takeLoaded(): StoredEntry<E>[] {
+    return this.#take(bytesAhead)
+  }
+
+  #take(mostBytes: number): StoredEntry<E>[] {
+    const batch: StoredEntry<E>[] = []
+    if (this.#next > this.#range.to) return batch
     this.assertKept(this.#next)
     if (this.#failure !== undefined) throw this.#failure.error
-    const batch: StoredEntry<E>[] = []
-    // All of a batch comes from memory as it is now: to load more would take away what its views look at.
-    for (let run: RecordRun | undefined = this.#run ?? (yield* this.#nextRun()); run !== undefined; run = this.#nextRunLoaded(batch.length)) this.#decode(run, batch)
+    let bytes = 0
+    for (let run = this.#loadedRun(); run !== undefined && bytes < mostBytes && this.#failure === undefined; run = this.#loadedRun()) {
+      bytes += this.#decode(run, batch, mostBytes - bytes)
+    }
     return batch
   }
 
-  #nextRunLoaded(taken: number): RecordRun | undefined {
-    if (taken >= entriesPerBatch || this.#failure !== undefined || this.#next > Math.min(this.#range.to, this.#last)) return undefined
+  /** A run in memory that has the next entry. Now and then undefined all the same: then truncations by another process are looked for. */
+  #loadedRun(): RecordRun | undefined {
+    if (this.#taken >= entriesPerLoad) return undefined
+    if (this.#run !== undefined) return this.#run
+    if (this.#next > Math.min(this.#range.to, this.#last)) return undefined
     const run = this.#cursor?.nextLoaded()
     if (run !== undefined) this.#begin(run)
     return run
   }
 
+  /** Begins with the next entry, which is in the run. */
   #begin(run: RecordRun): void {
     this.#run = run
+    this.#handedOut = this.#next - run.firstOffset
     this.#runAt = run.at
-    this.#handedOut = 0
-    this.#payloads = this.#log.adapter.decodeAmong === undefined ? undefined : new PayloadWindow(run.bytes, run.ascii)
+    for (let index = 0; index < this.#handedOut; index++) this.#runAt += recordHeaderBytes + (run.lengths[index] as number)
+    this.#payloads.lookAt(run.bytes, run.ascii)
   }
 
   /** Throws where an entry of the range was taken away since reading began, also when something else has its offset by now. */
@@ -186,39 +221,39 @@ export class EntryReader<E> {
     this.#before = end
   }
 
-  #decode(run: RecordRun, batch: StoredEntry<E>[]): void {
+  /** Decodes the next entries of the run that has them; the bytes that they have there. */
+  #decode(run: RecordRun, batch: StoredEntry<E>[], mostBytes: number): number {
     const { adapter } = this.#log
     const { copy } = this.#range
     const { bytes, lengths, firstOffset } = run
     const payloads = this.#payloads
     const to = Math.min(this.#range.to, this.#last)
-    // Entries of the run in front of the next one, behind the last wanted one, and behind what a batch takes.
-    const wantedFrom = this.#next - firstOffset
-    const end = Math.min(lengths.length, to - firstOffset + 1, Math.max(this.#handedOut, wantedFrom) + entriesPerBatch - batch.length)
-    let at = this.#runAt
-    let index = this.#handedOut
+    const begin = this.#handedOut
+    const end = Math.min(lengths.length, to - firstOffset + 1, begin + entriesPerLoad - this.#taken)
+    const from = this.#runAt
+    let at = from
+    let index = begin
     try {
-      for (; index < end; index++) {
+      for (; index < end && at - from < mostBytes; index++) {
         const payload = at + recordHeaderBytes
         const behind = payload + (lengths[index] as number)
-        if (index >= wantedFrom) {
-          const type = bytes[at + 4] as number
-          payloads?.moveTo(payload, behind)
-          const entry = payloads === undefined ? adapter.decode(type, bytes.subarray(payload, behind), copy) : adapter.decodeAmong?.(type, payloads, copy)
-          batch.push({ offset: firstOffset + index, entry: entry as E })
-        }
+        payloads.moveTo(payload, behind)
+        batch.push({ offset: firstOffset + index, entry: adapter.decodeAmong(bytes[at + 4] as number, payloads, copy) as E })
         at = behind
       }
     } catch (error) {
       const placed = withPlace(error, firstOffset + index, bytes[at + 4] as number, this.#segment as Segment)
+      // First those in front of it are handed out.
       if (batch.length === 0) throw placed
       this.#failure = { error: placed }
     }
+    this.#taken += index - begin
     this.#next = firstOffset + index
     this.#runAt = at
     this.#handedOut = index
     // What a cut left dead in the group is passed over.
     this.#run = index < lengths.length && this.#next <= to ? run : undefined
+    return at - from
   }
 }
 

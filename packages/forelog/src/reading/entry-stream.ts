@@ -66,11 +66,13 @@ export function entryIterable<E>(log: ReadableLog, options: Pick<ReadOptions, 'f
     *[Symbol.iterator]() {
       look?.()
       const reader = new EntryReader<E>(log, rangeOf(log, options, look === undefined ? atCall : endOf(log)))
-      for (let batch = runBlocking(reader.nextBatch()); batch !== undefined; batch = runBlocking(reader.nextBatch())) {
-        for (const entry of batch) {
-          reader.assertKept(entry.offset)
-          yield entry
-          log.assertReadable()
+      while (runBlocking(reader.load())) {
+        for (let batch = reader.takeLoaded(); batch.length > 0; batch = reader.takeLoaded()) {
+          for (const entry of batch) {
+            reader.assertKept(entry.offset)
+            yield entry
+            log.assertReadable()
+          }
         }
       }
     },
@@ -110,8 +112,8 @@ async function* batchesOf<E>(begin: Begin<E>, signal: AbortSignal | undefined): 
 }
 
 /**
- * Hands out batches entry by entry. Written out, and no async generator: that takes three turns of the microtask queue for each
- * entry, and this takes one (bench/micro/iteration.ts).
+ * Hands out entry by entry. Written out, and no async generator: that takes three turns of the microtask queue for each entry, and
+ * this takes one (bench/micro/iteration.ts).
  */
 class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefined> {
   readonly #log: ReadableLog
@@ -135,12 +137,16 @@ class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefine
   }
 
   next(): Promise<IteratorResult<StoredEntry<E>, undefined>> {
-    if (this.#step !== undefined || this.#ended || this.#index === this.#batch.length) return this.#after(() => this.#load())
-    try {
-      return Promise.resolve({ done: false, value: this.#take() })
-    } catch (error) {
-      return Promise.reject(error)
+    if (this.#step === undefined) {
+      let value: StoredEntry<E> | undefined
+      try {
+        value = this.#take()
+      } catch (error) {
+        return Promise.reject(error)
+      }
+      if (value !== undefined) return Promise.resolve({ done: false, value })
     }
+    return this.#after(() => this.#load())
   }
 
   return(): Promise<IteratorReturnResult<undefined>> {
@@ -160,15 +166,14 @@ class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefine
 
   async #load(): Promise<IteratorResult<StoredEntry<E>, undefined>> {
     while (!this.#ended) {
-      if (this.#index < this.#batch.length) return { done: false, value: this.#take() }
+      const value = this.#take()
+      if (value !== undefined) return { done: false, value }
       try {
         assertNotAborted(this.#signal)
         this.#reader ??= await this.#begin()
-        const batch = await runPooled(this.#reader.nextBatch())
+        const isThere = await runPooled(this.#reader.load())
         assertNotAborted(this.#signal)
-        if (batch === undefined) break
-        this.#batch = batch
-        this.#index = 0
+        if (!isThere) break
       } catch (error) {
         this.#end()
         throw error
@@ -177,19 +182,27 @@ class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefine
     return this.#end()
   }
 
-  #take(): StoredEntry<E> {
-    const entry = this.#batch[this.#index] as StoredEntry<E>
+  /** The next entry, where it is in memory. */
+  #take(): StoredEntry<E> | undefined {
+    const reader = this.#reader
+    if (reader === undefined) return undefined
     try {
       assertNotAborted(this.#signal)
       this.#log.assertReadable()
-      // A batch was read ahead of its entries: the log may have been truncated meanwhile.
-      this.#reader?.assertKept(entry.offset)
+      if (this.#index === this.#batch.length) {
+        this.#batch = reader.takeLoaded()
+        this.#index = 0
+      }
+      const entry = this.#batch[this.#index]
+      if (entry === undefined) return undefined
+      // It was decoded ahead: the log may have been truncated meanwhile.
+      reader.assertKept(entry.offset)
+      this.#index++
+      return entry
     } catch (error) {
       this.#end()
       throw error
     }
-    this.#index++
-    return entry
   }
 
   #end(): IteratorReturnResult<undefined> {

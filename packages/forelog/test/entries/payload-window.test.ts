@@ -18,7 +18,9 @@ function windowOf(texts: readonly Uint8Array[], ascii: boolean): { window: Paylo
     places.push([at + 9, at + 9 + text.length])
     at += 9 + text.length
   }
-  return { window: new PayloadWindow(buffer, ascii), places }
+  const window = new PayloadWindow()
+  window.lookAt(buffer, ascii)
+  return { window, places }
 }
 
 function textsOf(texts: readonly Uint8Array[], ascii: boolean): string[] {
@@ -84,7 +86,7 @@ describe('entries of payloads among others', () => {
   function decoded(type: number, payload: Uint8Array, ascii: boolean): unknown {
     const { window, places } = windowOf([encoder.encode('before'), payload, encoder.encode('behind')], ascii)
     window.moveTo(...(places[1] as [number, number]))
-    return adapter.decodeAmong?.(type, window, true)
+    return adapter.decodeAmong(type, window, true)
   }
 
   it.each<[number, string]>([
@@ -121,7 +123,7 @@ describe('entries of payloads among others', () => {
   it('are the caller’s own: later payloads change nothing', () => {
     const { window, places } = windowOf([encoder.encode('abc')], true)
     window.moveTo(...(places[0] as [number, number]))
-    const { value } = adapter.decodeAmong?.(3, window, true) as { value: Uint8Array }
+    const { value } = adapter.decodeAmong(3, window, true) as { value: Uint8Array }
     window.bytes.fill(0)
     expect(value).toEqual(encoder.encode('abc'))
   })
