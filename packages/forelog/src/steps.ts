@@ -25,24 +25,66 @@ const lanes = 16
 export function together<T, R>(things: readonly T[], procedure: (thing: T) => Steps<R>): Steps<R[]> {
   return step(
     () => things.map((thing) => runBlocking(procedure(thing))),
-    async () => {
-      const results: R[] = new Array<R>(things.length)
-      let next = 0
-      let failed = false
-      const lane = async (): Promise<void> => {
-        while (next < things.length && !failed) {
-          const index = next++
-          try {
-            results[index] = await runPooled(procedure(things[index] as T))
-          } catch (error) {
-            failed = true
-            throw error
-          }
-        }
+    () => pooledTogether(things, procedure),
+  )
+}
+
+async function pooledTogether<T, R>(things: readonly T[], procedure: (thing: T) => Steps<R>): Promise<R[]> {
+  const results: R[] = new Array<R>(things.length)
+  let next = 0
+  let failed = false
+  const lane = async (): Promise<void> => {
+    while (next < things.length && !failed) {
+      const index = next++
+      try {
+        results[index] = await runPooled(procedure(things[index] as T))
+      } catch (error) {
+        failed = true
+        throw error
       }
-      // Nobody is left behind with a file in its hands: all lanes have ended when the first error is told.
-      const ends = await Promise.allSettled(Array.from({ length: Math.min(lanes, things.length) }, lane))
-      for (const end of ends) if (end.status === 'rejected') throw end.reason
+    }
+  }
+  // Nobody is left behind with a file in its hands: all lanes have ended when the first error is told.
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(lanes, things.length) }, lane))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  return results
+}
+
+/** For so long this thread works on without a turn of the event loop. */
+const turnMs = 2
+/** A procedure that took longer waited for the disk. */
+const briefMs = 1
+/** So many go to the pool then, and twice as many each time. */
+const firstDetour = 64
+
+/**
+ * The same for procedures that take microseconds while the system has in memory what they ask for: one after the other on this thread, a
+ * fifth of what the ways into the thread pool cost. After one that waited for the disk the next ones go to the pool, so that the event
+ * loop is held up by one of them at a time, ever more seldom.
+ *
+ * @param clock in milliseconds
+ */
+export function brieflyTogether<T, R>(things: readonly T[], procedure: (thing: T) => Steps<R>, clock: () => number = () => performance.now()): Steps<R[]> {
+  return step(
+    () => things.map((thing) => runBlocking(procedure(thing))),
+    async () => {
+      const results: R[] = []
+      let detour = firstDetour
+      let beganMs = clock()
+      while (results.length < things.length) {
+        const before = clock()
+        results.push(runBlocking(procedure(things[results.length] as T)))
+        const after = clock()
+        if (after - before > briefMs) {
+          for (const result of await pooledTogether(things.slice(results.length, results.length + detour), procedure)) results.push(result)
+          detour *= 2
+        } else if (after - beganMs > turnMs) {
+          await new Promise<void>((resolve) => setImmediate(resolve))
+        } else {
+          continue
+        }
+        beganMs = clock()
+      }
       return results
     },
   )

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { runBlocking, runPooled, step, type Steps, together } from '../src/steps.js'
+import { brieflyTogether, runBlocking, runPooled, step, type Steps, together } from '../src/steps.js'
 
 describe('the same procedure for many things', () => {
   function* twice(thing: number, running: { now: number; most: number }): Steps<number> {
@@ -38,5 +38,63 @@ describe('the same procedure for many things', () => {
 
   it('is nothing for nothing', async () => {
     expect(await runPooled(together([], () => twice(1, { now: 0, most: 0 })))).toEqual([])
+  })
+})
+
+describe('the same procedure for many things that take no time to speak of', () => {
+  const numbers = Array.from({ length: 1000 }, (_, index) => index)
+
+  /** What was done where, under a clock that each call on this thread moves on by what `tookMs` says. */
+  function played(tookMs: (thing: number) => number): { done: string[]; turns: () => number; run: () => Promise<number[]> } {
+    const done: string[] = []
+    let now = 0
+    let turns = 0
+    function* procedure(thing: number): Steps<number> {
+      yield* step(
+        () => {
+          now += tookMs(thing)
+          done.push(`here ${thing}`)
+        },
+        async () => void done.push(`pool ${thing}`),
+      )
+      return thing * 2
+    }
+    const run = async (): Promise<number[]> => {
+      let running = true
+      const turn = (): void => {
+        turns++
+        if (running) setImmediate(turn)
+      }
+      setImmediate(turn)
+      try {
+        return await runPooled(brieflyTogether(numbers, procedure, () => now))
+      } finally {
+        running = false
+      }
+    }
+    return { done, turns: () => turns, run }
+  }
+
+  it('runs on this thread, and gives the event loop a turn every two milliseconds', async () => {
+    const { done, turns, run } = played(() => 0.1)
+    expect(await run()).toEqual(numbers.map((thing) => thing * 2))
+    expect(done).toEqual(numbers.map((thing) => `here ${thing}`))
+    expect(turns()).toBeGreaterThanOrEqual(45)
+  })
+
+  it('goes to the pool behind each one that took long, for twice as many each time', async () => {
+    const { done, run } = played((thing) => (thing >= 10 ? 5 : 0.01))
+    expect(await run()).toEqual(numbers.map((thing) => thing * 2))
+    expect(done.filter((each) => each.startsWith('here')).length).toBe(10 + 5)
+    expect(done.slice(0, 12)).toEqual([...numbers.slice(0, 11).map((thing) => `here ${thing}`), 'pool 11'])
+    expect(done.indexOf('here 75')).toBe(75)
+  })
+
+  it('fails as the first one that fails', async () => {
+    const { run } = played((thing) => {
+      if (thing === 500) throw new Error('no 500')
+      return 0
+    })
+    await expect(run()).rejects.toThrow('no 500')
   })
 })

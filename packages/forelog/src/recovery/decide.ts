@@ -169,6 +169,7 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
     byId.set(segment.id, segment)
   }
 
+  /** Newest first. */
   const live: FoundSegment[] = []
   let endsAtEmpty = false
   for (let segment = newest; ; ) {
@@ -183,11 +184,11 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
       return refuseSegment(segment, `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`)
     }
     if (header.logId !== logId) return refuseSegment(segment, 'it belongs to another log')
-    const later = live[0]
+    const later = live.at(-1)
     if (later !== undefined && segment.firstOffset > later.firstOffset) {
       return refuseSegment(segment, `it begins at offset ${segment.firstOffset}, behind the beginning of ${later.name}, which follows it`)
     }
-    live.unshift(segment)
+    live.push(segment)
     if (segment.firstOffset <= lowWaterMark) break
     if (header.previousSegmentId === 0) {
       // The first one of a log begins at 1, which a mark of 0 does not say.
@@ -208,10 +209,11 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
     segment = previous
   }
 
+  const alive = new Set(live)
   const dead: string[] = []
   let hasBytesBefore = false
   for (const segment of found) {
-    if (live.includes(segment)) continue
+    if (alive.has(segment)) continue
     const { header } = segment
     // A truncation on a full disk empties the oldest first: an empty file behind one that is not was emptied by somebody else.
     if (header === 'empty' && hasBytesBefore) return refuseSegment(segment, 'it is empty, and an older one is not: no truncation leaves that')
@@ -223,8 +225,8 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
     if (header === 'empty' && endsAtEmpty) continue
     dead.push(segment.name)
   }
-  const firstOffset = Math.max(lowWaterMark, (live[0] as FoundSegment).firstOffset)
-  return { row: 'G', action: 'live', live: live.map(({ name }) => name), firstOffset, dead }
+  const firstOffset = Math.max(lowWaterMark, (live.at(-1) as FoundSegment).firstOffset)
+  return { row: 'G', action: 'live', live: live.map(({ name }) => name).reverse(), firstOffset, dead }
 }
 
 function headerFault(segment: FoundSegment): string {

@@ -4,12 +4,13 @@
 import { join } from 'node:path'
 import { WalError } from '../errors.js'
 import { DurableFile } from '../files/durable-file.js'
+import { nodeFileSystem } from '../files/node-file-system.js'
 import { closeBytes, ControlChain, type ControlFrame, fromHex, readSegmentHeader, segmentHeaderBytes, type HeaderResult, type SegmentHeader } from '../format/control-record.js'
 import { readGroup } from '../format/group.js'
 import { FileWindow } from '../segments/file-window.js'
 import type { DirectoryNames } from '../segments/segment-name.js'
 import { makeSegment } from '../segments/segment-set.js'
-import { type Steps, together } from '../steps.js'
+import { brieflyTogether, type Steps, together } from '../steps.js'
 import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } from './decide.js'
 import { examineNewest, type Walked } from './examine-newest.js'
 import { type LookRequest, mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
@@ -22,7 +23,9 @@ export interface ReadSegment {
 
 export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames): Steps<RecoveredLog> {
   const { directory } = request
-  const segments = yield* together(names.segments, ({ name, id, firstOffset }) => readHeader(request, name, id, firstOffset as number))
+  // Others than that of the machine may take their time for a call, or count them.
+  const forAll = request.fileSystem === nodeFileSystem ? brieflyTogether : together
+  const segments = yield* forAll(names.segments, ({ name, id, firstOffset }) => readHeader(request, name, id, firstOffset as number))
   const newest = segments.at(-1) as ReadSegment
   const { name, id } = newest.found
   const path = join(directory, name)
@@ -58,8 +61,9 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
 
   // Where no mark says so yet, an emptied file is all that tells where the log begins: it was emptied by a life that may have died
   // before the sync of that, and what this opening shows must not come back.
+  const dead = new Set(ofSegments.dead)
   for (const { found } of segments) {
-    if (found.header === 'empty' && !ofSegments.dead.includes(found.name)) yield* syncEmptied(request, found.name)
+    if (found.header === 'empty' && !dead.has(found.name)) yield* syncEmptied(request, found.name)
   }
   const { file: writable, quarantined } = yield* mend(request, {
     name,
@@ -69,8 +73,9 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
     rewrite: end.close === undefined ? (file) => rewriteGroups(file, end, header, frame) : undefined,
     remove: [...ofSegments.dead, ...names.temporaries],
   })
+  const byName = new Map(segments.map((segment) => [segment.found.name, segment]))
   const live = ofSegments.live.map((liveName) => {
-    const segment = segments.find(({ found }) => found.name === liveName) as ReadSegment
+    const segment = byName.get(liveName) as ReadSegment
     const bytes = segment === newest ? end.position : segment.fileBytes
     return makeSegment(directory, 2, segment.found.id, segment.found.firstOffset, bytes)
   })
