@@ -1,4 +1,5 @@
-// `npm run bench`: sets up what the measurements need, then makes them. Plain Node.js, for it runs before anything is there.
+// `npm run bench`: sets up what the measurements need, then makes them. With `--proofs`, which is `npm run peers`: what the tests of
+// proofs/ need, then those. Plain Node.js, for it runs before anything is there.
 //
 // The peers are no dependencies of the workspace: they are installed here, at the first run, as package-lock.json has them.
 // Install scripts stay off, but for one: better-sqlite3 has no binary in its package, so its own script looks for one
@@ -21,7 +22,8 @@ installPeers()
 buildBetterSqlite3()
 compile()
 
-const { status, signal } = spawnSync(process.execPath, [join(here, 'dist/main.js'), ...process.argv.slice(2)], { stdio: 'inherit' })
+const args = process.argv.slice(2)
+const { status, signal } = spawnSync(process.execPath, [...(args.includes('--proofs') ? proofs() : [join(here, 'dist/main.js')]), ...args], { stdio: 'inherit' })
 process.exitCode = status ?? (signal === null ? 1 : 130)
 
 /** What `--peers` names; undefined: all of them. */
@@ -29,6 +31,12 @@ function chosenPeers() {
   const { values } = parseArgs({ options: { peers: { type: 'string' }, html: { type: 'string' } }, strict: false })
   // The charts need what is installed with the peers.
   return values.html === undefined ? values.peers?.split(',') : undefined
+}
+
+/** They stand on the proofs of the library, which are TypeScript and stay so. */
+function proofs() {
+  const tsx = createRequire(join(root, 'package.json')).resolve('tsx/cli')
+  return [tsx, '--tsconfig', join(root, 'tsconfig.base.json'), join(here, 'proofs/main.ts')]
 }
 
 function installPeers() {

@@ -4,13 +4,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-export interface Contender {
+export interface Contender<S extends Store = Store> {
   readonly name: string
   /** How it is used here, where there is more than one way. */
   readonly usage: string
   /** The installed version, or undefined where it can't be run. */
   version(): string | undefined
-  open(directory: string, options: StoreOptions): Promise<Store>
+  open(directory: string, options: StoreOptions): Promise<S>
 }
 
 export interface StoreOptions {
@@ -18,6 +18,8 @@ export interface StoreOptions {
   readonly durable: boolean
   /** forelog alone: bytes from which on a segment is closed. */
   readonly segmentBytes?: number
+  /** LMDB alone: take what is known to be flushed, though this boot wrote it. Without, it trusts the page cache of a kernel that lives on. */
+  readonly powerWasCut?: boolean
 }
 
 export interface Store {
@@ -27,6 +29,16 @@ export interface Store {
   replay(): Promise<Replayed>
   close(): Promise<void>
 }
+
+/** A store that tells what is in it, for the tests of `proofs/`. */
+export interface ReadableStore extends Store {
+  /** Every entry in order: its number, from 1 on, and what the store has for its payload. */
+  read(): AsyncIterable<StoredEntry>
+  /** What opening said of the end that it found, where there is a way to say it. */
+  readonly notice?: string
+}
+
+export type StoredEntry = readonly [number: number, payload: unknown]
 
 export interface Replayed {
   readonly entries: number

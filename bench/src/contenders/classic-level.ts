@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Contender, installedVersion, loadPeer } from '../contender.js'
+import { type Contender, type ReadableStore, installedVersion, loadPeer } from '../contender.js'
 
 interface Operation {
   readonly type: 'put'
@@ -18,7 +18,7 @@ interface ClassicLevelModule {
   ClassicLevel: new (location: string, options: object) => Database
 }
 
-export const classicLevel: Contender = {
+export const classicLevel: Contender<ReadableStore> = {
   name: 'classic-level',
   usage: 'put with sync; batch for batches; replay by iterator().nextv(1000)',
 
@@ -44,6 +44,13 @@ export const classicLevel: Contender = {
         await iterator.close()
         return { entries, bytes }
       },
+      async *read() {
+        const iterator = database.iterator({ fillCache: false, highWaterMarkBytes: 1024 * 1024 })
+        for (let batch = await iterator.nextv(1000); batch.length > 0; batch = await iterator.nextv(1000)) {
+          for (const [key, value] of batch) yield [numberOf(key), value] as const
+        }
+        await iterator.close()
+      },
       close: () => database.close(),
     }
   },
@@ -53,7 +60,7 @@ async function firstFreeKey(database: Database): Promise<number> {
   const keys = database.keys({ reverse: true, limit: 1 })
   const newest = await keys.next()
   await keys.close()
-  return newest === undefined ? 1 : Buffer.from(newest).readUIntBE(0, 6) + 1
+  return newest === undefined ? 1 : numberOf(newest) + 1
 }
 
 /** Big-endian, so that the order of the bytes is that of the numbers. */
@@ -61,4 +68,9 @@ function keyOf(offset: number): Uint8Array {
   const key = Buffer.allocUnsafe(6)
   key.writeUIntBE(offset, 0, 6)
   return key
+}
+
+/** NaN where it is no key of ours: a damaged store may have any. */
+function numberOf(key: Uint8Array): number {
+  return key.length === 6 ? Buffer.from(key).readUIntBE(0, 6) : Number.NaN
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { WriteAheadLog } from 'forelog'
-import type { Contender } from '../contender.js'
+import { type RecoveryReport, WriteAheadLog } from 'forelog'
+import type { Contender, ReadableStore } from '../contender.js'
 
 /** The package as it is built, through its public API. */
-export const forelog: Contender = {
+export const forelog: Contender<ReadableStore> = {
   name: 'forelog',
   usage: 'a raw log; replay by entries({ copy: false }).batches()',
 
@@ -26,7 +26,16 @@ export const forelog: Contender = {
         }
         return { entries, bytes }
       },
+      async *read() {
+        for await (const { offset, entry } of log.entries()) yield [offset, entry.payload] as const
+      },
+      notice: noticeOf(log.recovery),
       close: () => log.close(),
     }
   },
+}
+
+/** What a caller can see of a log whose end was cut off. */
+export function noticeOf({ clean, tornBytes, ambiguous }: RecoveryReport): string {
+  return `${clean ? 'clean' : 'not clean'}${tornBytes > 0 ? ', cut off' : ''}${ambiguous ? ', ambiguous' : ''}`
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Contender, installedVersion, loadPeer } from '../contender.js'
+import { type Contender, type ReadableStore, installedVersion, loadPeer } from '../contender.js'
 
 interface Database {
   put(key: number, value: Uint8Array): Promise<boolean>
@@ -13,19 +13,20 @@ interface Lmdb {
 }
 
 /** As it comes: `put` resolves when its transaction is flushed, and what one turn of the event loop puts shares one. */
-export const lmdb: Contender = {
+export const lmdb: Contender<ReadableStore> = {
   name: 'lmdb',
   usage: 'put; transaction for batches; replay by getRange',
 
   version: () => installedVersion('lmdb'),
 
-  async open(directory, { durable }) {
+  async open(directory, { durable, powerWasCut }) {
     const { open } = await loadPeer<Lmdb>('lmdb')
     const database = open({
       path: join(directory, 'data.lmdb'),
       keyEncoding: 'uint32',
       encoding: 'binary',
       ...(durable ? {} : { noSync: true }),
+      ...(powerWasCut ? { safeRestore: true } : {}),
     })
     let next = 1
     for (const key of database.getKeys({ reverse: true, limit: 1 })) next = key + 1
@@ -43,6 +44,9 @@ export const lmdb: Contender = {
           bytes += value.length
         }
         return { entries, bytes }
+      },
+      async *read() {
+        for (const { key, value } of database.getRange({})) yield [key, value] as const
       },
       close: () => database.close(),
     }
