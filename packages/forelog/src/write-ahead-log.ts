@@ -201,6 +201,11 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     return OpenedReader.open(directory, options)
   }
 
+  /** The log's directory, absolute: `path` in the messages of the channels. */
+  get path(): string {
+    return this.#options.directory
+  }
+
   /** First entry that is wanted; 1 in a new log. One more than `lastOffset` when the log is empty. */
   get firstOffset(): number {
     return this.#writer.firstOffset

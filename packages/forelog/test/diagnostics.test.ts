@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { relative } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { WriteAheadLog } from '../src/index.js'
 import { SimulatedDisk } from '../src/testing/index.js'
@@ -49,6 +50,15 @@ it('a blocking append is told as well', async () => {
   const log = await WriteAheadLog.open(directory, { fileSystem: disk })
   log.appendSync(bytes(1))
   expect(toldOn('append')).toMatchObject([{ first: 1, last: 1 }])
+})
+
+it('every message has the path of its log, which the log tells, too', async () => {
+  const log = await WriteAheadLog.open(relative(process.cwd(), directory), { fileSystem: disk })
+  expect(log.path).toBe(directory)
+  await log.append(bytes(1))
+  await log.close()
+  expect(told.length).toBeGreaterThan(2)
+  expect(new Set(told.map(({ message }) => message['path']))).toEqual(new Set([log.path]))
 })
 
 it('rolls and truncations are told, with what the log holds then', async () => {
