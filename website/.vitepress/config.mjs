@@ -32,8 +32,10 @@ const guide = [
     items: [
       page('Short ones', 'guide/recipes'),
       page('Ingest over HTTP', 'guide/ingest'),
+      page('An outbox', 'guide/outbox'),
       page('A job queue', 'guide/job-queue'),
       page('Event sourcing', 'guide/event-sourcing'),
+      page('Metrics', 'guide/metrics'),
     ],
   },
   {
