@@ -36,6 +36,13 @@ const pollBehindWatchMs = 1000
 const pollMs = 25
 /** What comes within so long is looked at together. */
 const betweenLooksMs = 2
+/**
+ * Linux tells of a write when it has returned, and one with O_DSYNC returns when it is synced: what it proves of the entries in front of it
+ * stands there for the length of a sync by then. So while entries wait for their proof there is a look every so often without being told.
+ * The first of these waits are shorter; after so long, their writer is gone or has nothing to say, and notifications and the poll are enough.
+ */
+const awaitingProofMs = 10
+const awaitedAtMostMs = 1000
 /** How often a read that fails is tried again, with a look in between, before it is believed. */
 const attemptsAtMost = 5
 const betweenAttemptsMs = 20
@@ -265,7 +272,9 @@ export class OpenedReader<out E> implements LogReader<E> {
     this.#stirred = true
     if (this.#settling) return
     this.#settling = true
-    while (this.#stirred && this.#followers > 0 && !this.#closed) {
+    let stirredAtMs = 0
+    for (let isDue = true; isDue && this.#followers > 0 && !this.#closed; ) {
+      if (this.#stirred) stirredAtMs = performance.now()
       this.#stirred = false
       try {
         await this.#look()
@@ -273,7 +282,10 @@ export class OpenedReader<out E> implements LogReader<E> {
         this.#trouble = error as Error
         this.#tail.wake()
       }
-      await new Promise<void>((resolve) => setTimeout(resolve, betweenLooksMs).unref())
+      const quietMs = performance.now() - stirredAtMs
+      const waitMs = Math.min(Math.max(quietMs, betweenLooksMs), awaitingProofMs)
+      await new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref())
+      isDue = this.#stirred || (quietMs < awaitedAtMostMs && this.#observer.awaitsProof)
     }
     this.#settling = false
   }

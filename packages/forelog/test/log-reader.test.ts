@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync, readFileSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type LogReader, type RawEntry, type StoredEntry, type WalError, WriteAheadLog } from '../src/index.js'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type FileSystem, type LogReader, type RawEntry, type StoredEntry, type WalError, WriteAheadLog } from '../src/index.js'
 import { SimulatedDisk } from '../src/testing/index.js'
 import { ExampleEntry2, exampleEntries } from './support/waltest.js'
 
@@ -170,6 +170,60 @@ describe('openReader', () => {
     await log.close()
     expect(await codeOf(follower.next())).toBe('ERR_WAL_OFFSET_OUT_OF_RANGE')
     await reader.close()
+  })
+
+  it('goes on where the next entry is there, though all segments that it knew are gone', async () => {
+    const log = await open({ maxSegmentSize: 1 })
+    for (let n = 1; n <= 9; n++) await log.append(payload(`old${n}`))
+    const reader = await openReader()
+    const follower = reader.follow()[Symbol.asyncIterator]()
+    await take(follower, 5)
+    // A new segment behind the one of entry 5, which is not the newest that the reader has seen.
+    await log.truncateAfter(5)
+    await log.append(payload('new6'))
+    await log.truncateBefore(6)
+    await log.append(payload('new7'))
+    expect(await all(reader)).toBe('6:new6')
+    expect(await take(follower, 1)).toBe('6:new6')
+    // Emptied: the new segment says of none that it follows it, and its id is the next one.
+    await log.truncateBefore(7)
+    await log.truncateAfter(6)
+    await log.append(payload('newer7'))
+    await log.close()
+    expect(await all(reader)).toBe('7:newer7')
+    expect(await take(follower, 1)).toBe('7:newer7')
+    await reader.close()
+  })
+
+  it('looks again by itself while entries wait for their proof, also when nobody tells of it', async () => {
+    // Without the poll: what is not told is found by such a look or never.
+    vi.useFakeTimers({ toFake: ['setInterval'] })
+    try {
+      let tell = (): void => {}
+      const watch: FileSystem['watch'] = (_, onChange) => {
+        tell = () => onChange(undefined)
+        return { close: () => {} }
+      }
+      const valueOf = (name: string | symbol): unknown => {
+        const value: unknown = Reflect.get(disk, name)
+        return typeof value === 'function' ? value.bind(disk) : value
+      }
+      const watched = new Proxy<FileSystem>(disk, { get: (_, name) => (name === 'watch' ? watch : valueOf(name)) })
+      const log = await open({ sync: 'manual' })
+      const reader = await WriteAheadLog.openReader(directory, { fileSystem: watched })
+      const next = take(reader.follow()[Symbol.asyncIterator](), 2)
+      await log.append(payload('a'))
+      await all(reader)
+      tell()
+      // Looks behind the one that was told of.
+      expect(await all(reader)).toBe('')
+      await log.append(payload('b'))
+      await log.close()
+      expect(await next).toBe('1:a 2:b')
+      await reader.close()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('calls damage what stays damaged, and only that', async () => {

@@ -105,6 +105,11 @@ export class LogObserver {
     return this.#lastOffset
   }
 
+  /** Whether the last look found entries whose proof was still to come. */
+  get awaitsProof(): boolean {
+    return this.#tail !== undefined && this.#tail.expected.nextOffset > this.#tail.proven.expected.nextOffset
+  }
+
   /** Looks; throws what is still wrong after having looked again and again. */
   *look(): Steps<void> {
     for (let looks = 1; ; looks++) {
@@ -182,11 +187,19 @@ export class LogObserver {
   #noteCuts(live: readonly LiveSegment[], known: ReadonlyMap<string, Segment>, newestBefore: Segment | undefined): void {
     const firstNew = live.findIndex(({ name }) => !known.has(name))
     if (firstNew < 0) return
-    const [oldest] = live
-    // All that was known is gone. If what is there does not say that it follows it, segments came and went that nobody here has
-    // seen, and a cut may have been among them.
-    if (firstNew === 0 && oldest?.header?.previousSegmentId !== newestBefore?.id) return this.#segments.noteCut(0)
+    const oldest = live[0] as LiveSegment
+    if (firstNew === 0 && !this.#follows(oldest, known, newestBefore)) return this.#segments.noteCut(0)
     for (const { header } of live.slice(firstNew)) if (header?.cut === true) this.#segments.noteCut(header.firstOffset - 1)
+  }
+
+  /**
+   * All segments that were known are gone. Where the oldest that is there does not say that it follows one of them, and there was room for
+   * others in between, segments came and went that nobody here has seen, and a cut may have been among them.
+   */
+  #follows({ id, header }: LiveSegment, known: ReadonlyMap<string, Segment>, newestBefore: Segment | undefined): boolean {
+    if (id === (newestBefore?.id ?? 0) + 1) return true
+    for (const segment of known.values()) if (segment.id === header?.previousSegmentId) return true
+    return false
   }
 
   // ── Format 2
