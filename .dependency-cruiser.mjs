@@ -6,12 +6,15 @@ const ground = ['errors', 'logger', 'stats', 'steps', 'diagnostics']
 const segmentsAndBelow = ['segments', 'options', 'files', 'commit', 'entries', 'format', ...ground]
 
 const floors = {
-  index: ['log-types', 'write-ahead-log', 'log-reader', 'cursors', 'maintenance', 'streams', 'recovery', 'reading', ...segmentsAndBelow],
+  index: ['log-types', 'write-ahead-log', 'log-reader', 'retention', 'cursors', 'maintenance', 'streams', 'recovery', 'reading', ...segmentsAndBelow],
   // Types to pass a log around by.
-  'log-types': ['cursors', 'write-ahead-log', 'recovery', 'reading', ...segmentsAndBelow],
-  'write-ahead-log': ['cursors', 'log-reader', 'streams', 'recovery', 'reading', ...segmentsAndBelow],
+  'log-types': ['retention', 'cursors', 'write-ahead-log', 'recovery', 'reading', ...segmentsAndBelow],
+  'write-ahead-log': ['retention', 'cursors', 'log-reader', 'streams', 'recovery', 'reading', ...segmentsAndBelow],
   // The reading half alone, of a log that another process writes.
   'log-reader': ['cursors', 'recovery', 'reading', ...segmentsAndBelow],
+
+  // Keeps a log within limits; what cursors need it is told.
+  retention: ['cursors', ...segmentsAndBelow],
 
   // Named positions, in files beside the segments.
   cursors: ['reading', ...segmentsAndBelow],

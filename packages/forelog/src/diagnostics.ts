@@ -64,8 +64,10 @@ export interface RecoverMessage {
 /** On `forelog:truncate`. */
 export interface TruncateMessage {
   readonly path: string
-  /** Where entries were taken away: `truncateBefore` or `truncateAfter`. */
+  /** Where entries were taken away. */
   readonly side: 'front' | 'back'
+  /** By a call of `truncateBefore` or `truncateAfter`, or by the limits of `retention`. */
+  readonly reason: 'call' | 'retention'
   /** What the log holds now. */
   readonly firstOffset: number
   readonly lastOffset: number

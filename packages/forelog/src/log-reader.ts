@@ -104,6 +104,10 @@ export class OpenedReader<out E> implements LogReader<E> {
       follow: (options) => this.follow(options),
       entries: (options) => this.entries(options),
       look: () => this.#look(),
+      isReader: true,
+      get begins() {
+        return observer.begins
+      },
     })
   }
 

@@ -39,6 +39,11 @@ export interface OpenOptions<S extends EntrySource = RawSource> {
   maxPendingBytes?: number
   /** 2 (default), or 1: the files of the Go library `fgrosse/wal`. A log has one, and opening takes what is there. */
   format?: Format
+  /**
+   * When entries go away by themselves: by size, by age, when cursors have passed them. Never what a cursor that holds still needs. Default:
+   * they stay until `truncateBefore`.
+   */
+  retention?: RetentionOptions
   /** What is done about a torn tail. `'truncate'` (default) cuts it off and keeps a copy; `'strict'` refuses to open. */
   recovery?: 'truncate' | 'strict'
   /**
@@ -57,6 +62,22 @@ export interface OpenOptions<S extends EntrySource = RawSource> {
   fileSystem?: FileSystem
 }
 
+/** When entries go away by themselves. What is left out is no limit. */
+export interface RetentionOptions {
+  /**
+   * Bytes that the segments may have together, without what is only filled ahead. From 4096 on. The newest segment stays, so the log
+   * may have as much as one segment more, and what cursors hold.
+   */
+  maxBytes?: number
+  /**
+   * Milliseconds that an entry is kept at the most, once its segment is full; from 1000 on. By the wall clock, and by whole segments:
+   * one goes when the segment behind it was begun so long ago. Format 2 only.
+   */
+  maxAgeMs?: number
+  /** Whether a segment goes when every cursor, also one that does not hold, has committed all of it. Without cursors none does. Format 2 only. */
+  passedByCursors?: boolean
+}
+
 /** The options, checked and complete. */
 export interface ResolvedOptions {
   readonly directory: string
@@ -68,6 +89,7 @@ export interface ResolvedOptions {
   readonly maxEntryBytes: number
   readonly maxPendingBytes: number
   readonly format: Format | undefined
+  readonly retention: RetentionOptions | undefined
   readonly recovery: 'truncate' | 'strict'
   readonly commit: CommitMode
   readonly fileMode: number
@@ -98,6 +120,7 @@ const known = {
   maxEntrySize: true,
   maxPendingBytes: true,
   format: true,
+  retention: true,
   recovery: true,
   commit: true,
   fileMode: true,
@@ -121,6 +144,7 @@ export function resolveOptions(directory: string | URL, options: OpenOptions<Ent
     maxEntryBytes: integerIn('maxEntrySize', options.maxEntrySize, 16 * mebibyte, 1, largestEntryBytes),
     maxPendingBytes: integerIn('maxPendingBytes', options.maxPendingBytes, 64 * mebibyte, 1, Number.MAX_SAFE_INTEGER),
     format: options.format === undefined ? undefined : oneOf('format', options.format, [2, 1]),
+    retention: options.retention === undefined ? undefined : resolveRetention('option retention', options.retention),
     recovery: oneOf('recovery', options.recovery, ['truncate', 'strict']),
     commit: commitMode(options),
     fileMode: integerIn('fileMode', options.fileMode, defaultFileMode, 0, 0o777),
@@ -128,6 +152,28 @@ export function resolveOptions(directory: string | URL, options: OpenOptions<Ent
     logger: withMethods('logger', options.logger, silentLogger, ['debug', 'info', 'warn', 'error']),
     fileSystem: withMethods('fileSystem', options.fileSystem, nodeFileSystem, fileSystemMethods),
   }
+}
+
+const knownOfRetention = { maxBytes: true, maxAgeMs: true, passedByCursors: true } as const satisfies Record<keyof RetentionOptions, true>
+
+/** Checks limits; what is left out stays out. */
+export function resolveRetention(what: string, limits: RetentionOptions): RetentionOptions {
+  checkNames(what, limits, knownOfRetention)
+  const { maxBytes, maxAgeMs, passedByCursors } = limits
+  if (passedByCursors !== undefined && typeof passedByCursors !== 'boolean') throw wrong('retention.passedByCursors', passedByCursors, 'true or false')
+  return {
+    ...(maxBytes !== undefined && { maxBytes: integerIn('retention.maxBytes', maxBytes, 0, 4096, Number.MAX_SAFE_INTEGER) }),
+    ...(maxAgeMs !== undefined && { maxAgeMs: integerIn('retention.maxAgeMs', maxAgeMs, 0, 1000, Number.MAX_SAFE_INTEGER) }),
+    ...(passedByCursors !== undefined && { passedByCursors }),
+  }
+}
+
+/** What of them a log of format 1 can't do. */
+export function unfitForFormat1({ maxAgeMs, passedByCursors }: RetentionOptions): WalError | undefined {
+  const unfit = (option: string, why: string): WalError =>
+    new WalError('ERR_WAL_OPTION', `option ${option} does not fit a log of format 1: ${why}; maxBytes does`, { option })
+  if (maxAgeMs !== undefined) return unfit('retention.maxAgeMs', "its files don't say when they were begun")
+  return passedByCursors === true ? unfit('retention.passedByCursors', 'it has no cursors') : undefined
 }
 
 /** A disk that is not the machine's is measured by nobody: the same calls in the same order, whatever the time they take. */

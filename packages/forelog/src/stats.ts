@@ -36,10 +36,29 @@ export interface LogStats {
   readonly segments: number
   /** Segments that truncation removed. */
   readonly removedSegments: number
+  /** What the option `retention`, and `applyRetention`, did. */
+  readonly retention: RetentionStats
   /** 1 when opening found that the life before had not ended in a clean shutdown, else 0: to be summed over openings. */
   readonly recoveries: number
   /** Bytes of the torn tail that opening cut off. */
   readonly tornBytes: number
+}
+
+/** What dropping by the limits of `retention` came to. */
+export interface RetentionStats {
+  /** How often the limits were compared with the log. */
+  readonly runs: number
+  readonly segmentsDropped: number
+  /** Bytes of the segments that were dropped. */
+  readonly bytesDropped: number
+  /** At the last run: bytes of segments beyond the limits that stay, because a cursor holds them. */
+  readonly heldBackBytes: number
+  /** At the last run: the cursor that holds most of them back. */
+  readonly heldBy: string | undefined
+  /** When the last run was, in milliseconds since 1970; 0: there was none. */
+  readonly lastRunMs: number
+  /** Runs that failed; they are tried again. */
+  readonly failures: number
 }
 
 /** Counts values into buckets with the given upper bounds. */

@@ -8,7 +8,7 @@
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { CommitQueue } from './commit/commit-queue.js'
-import { CursorShelf } from './cursors/cursor-shelf.js'
+import { type CursorNeeds, CursorShelf } from './cursors/cursor-shelf.js'
 import type { AppendableOf, EntryOf, EntrySource } from './entries/define-entries.js'
 import type { RawEntry } from './entries/entry.js'
 import type { RawSource } from './entries/raw-entries.js'
@@ -17,7 +17,7 @@ import { isNoSpace, reasonOf, WalError } from './errors.js'
 import type { FileLock } from './files/file-system.js'
 import type { GroupBuilder } from './format/group-builder.js'
 import { OpenedReader, type ReaderOptions } from './log-reader.js'
-import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { type OpenOptions, type ResolvedOptions, resolveOptions, resolveRetention, type RetentionOptions, unfitForFormat1 } from './options.js'
 import type { Cursor, CursorInfo, CursorOptions } from './reading/cursor.js'
 import { outOfRange, type StoredEntry } from './reading/entry-reader.js'
 import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
@@ -34,6 +34,8 @@ import { type SegmentInfo, SegmentSet } from './segments/segment-set.js'
 import { SegmentWriter } from './segments/segment-writer.js'
 import { entryWritable, type WritableOptions } from './streams/entry-writable.js'
 import { truncateBack, truncateFront } from './segments/truncation.js'
+import type { RetentionResult } from './retention/plan-retention.js'
+import { RetentionKeeper, waitForMakersMs } from './retention/retention-keeper.js'
 import type { LogStats } from './stats.js'
 import { runPooled } from './steps.js'
 
@@ -70,6 +72,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   readonly #readable: GrowingLog
   readonly #tail: SharedTail
   readonly #cursors: CursorShelf<O>
+  readonly #retention: RetentionKeeper
   readonly #pointReads: PointReads<O>
   readonly #recovery: RecoveryReport
   #state: LogState = 'open'
@@ -94,6 +97,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
           channels.roll.publish(message)
         }
         options.logger.debug({ closed: closed.path, opened: opened.path, firstOffset: opened.firstOffset }, 'began a new segment')
+        this.#retention.runSoon()
       },
       onCut: () => this.#queue.moveBack(),
     })
@@ -137,7 +141,28 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       follow: (followed) => this.follow(followed),
       entries: (read) => this.entries(read),
       look: () => Promise.resolve(),
+      isReader: false,
+      get begins() {
+        return writer.firstOffset
+      },
+      onCommit: (offset) => this.#retention.noteCommit(offset),
     })
+    this.#retention = new RetentionKeeper(
+      {
+        segments: this.#segments,
+        writer,
+        path: options.directory,
+        logger: options.logger,
+        operate: (asked, run) => (asked ? queue.operate(() => run(runPooled)) : queue.operateUnasked(run)),
+        whileTruncating: (waitMs, run) => this.#cursors.whileTruncating(waitMs, run),
+        onDropped: (segments) => {
+          this.#tail.wake()
+          this.#tellTruncation('front', 'retention', segments)
+        },
+        onFailure: (failure) => queue.fail(failure),
+      },
+      options.retention,
+    )
     this.#pointReads = new PointReads(this.#readable)
   }
 
@@ -160,7 +185,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     const lock = await fileSystem.lock(join(resolved.directory, lockName), resolved.fileMode)
     let recovered: RecoveredLog
     try {
-      recovered = await runPooled(openLog({ ...resolved, mode: resolved.recovery }))
+      recovered = await runPooled(openLog({ ...resolved, mode: resolved.recovery, unfitForFormat1: unfitForFormat1(resolved.retention ?? {}) }))
     } catch (error) {
       await free(lock, resolved)
       logger.error({ path: resolved.directory, err: error }, 'the log could not be opened')
@@ -177,6 +202,12 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     }
     if (report.tornBytes > 0) logger.warn(facts, 'opened a log and cut off its torn tail')
     else logger.info(facts, 'opened a log')
+    await log.#retention.begin()
+    if (log.#failure !== undefined) {
+      const failure = log.#failure
+      await log.close().catch(() => {})
+      throw failure
+    }
     return log
   }
 
@@ -331,19 +362,21 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     return this.#queue.operate(() => this.#truncateBefore(offset))
   }
 
-  /** As far as no cursor holds. */
-  async #unheld(offset: number): Promise<number> {
-    if (this.#segments.format === 1 || !(offset > this.firstOffset) || offset > this.lastOffset + 1) return offset
-    const slowest = await this.#cursors.slowestHolder()
-    if (slowest === undefined || slowest.offset + 1 >= offset) return offset
-    const facts = { path: this.#options.directory, wanted: offset, cursor: slowest.name, committed: slowest.offset }
-    this.#options.logger.info(facts, 'a cursor holds entries that were to be truncated')
-    return slowest.offset + 1
+  async #truncateBefore(offset: number): Promise<void> {
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.lastOffset + 1) throw outOfRange(this, offset)
+    if (offset <= this.firstOffset) return
+    await this.#cursors.whileTruncating(waitForMakersMs, (needs) => this.#truncateFront(this.#unheld(offset, needs)))
   }
 
-  async #truncateBefore(wanted: number): Promise<void> {
-    const offset = await this.#unheld(wanted)
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.lastOffset + 1) throw outOfRange(this, offset)
+  /** As far as no cursor holds. */
+  #unheld(offset: number, { holder }: CursorNeeds): number {
+    if (holder === undefined || holder.offset + 1 >= offset) return offset
+    const facts = { path: this.#options.directory, wanted: offset, cursor: holder.name, committed: holder.offset }
+    this.#options.logger.info(facts, 'a cursor holds entries that were to be truncated')
+    return holder.offset + 1
+  }
+
+  async #truncateFront(offset: number): Promise<void> {
     if (offset <= this.firstOffset) return
     let removed: number
     try {
@@ -353,8 +386,30 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       throw error
     }
     this.#tail.wake()
-    this.#tellTruncation('front', removed)
+    this.#tellTruncation('front', 'call', removed)
     this.#options.logger.info({ path: this.#options.directory, firstOffset: this.firstOffset, removedSegments: removed }, 'truncated the log in front')
+  }
+
+  /**
+   * Drops now what is beyond the limits of the option `retention`, or beyond those that are given here, and tells what that was; in its place
+   * in the order of the calls. Whole segments go, never the newest, and never what a cursor that holds still needs.
+   *
+   * Without limits it drops nothing. Rejects with `ERR_WAL_OPTION` (unknown limits, wrong values, and in format 1 all but `maxBytes`), and as
+   * `truncateBefore`; where files could not be removed, they are no part of the log any more, and removing them is tried again.
+   *
+   * @example
+   * ```ts
+   * const { segments, bytes, heldBy } = await log.applyRetention({ maxBytes: 1024 ** 3 })
+   * ```
+   */
+  async applyRetention(limits?: RetentionOptions): Promise<RetentionResult> {
+    const refusal = this.#refusal('closing')
+    if (refusal !== undefined) throw refusal
+    if (limits === undefined) return this.#retention.apply()
+    const resolved = resolveRetention('applyRetention', limits)
+    const unfit = this.#segments.format === 1 ? unfitForFormat1(resolved) : undefined
+    if (unfit !== undefined) throw unfit
+    return this.#retention.apply(resolved)
   }
 
   /**
@@ -391,17 +446,17 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     }
     const { removed, left } = result
     this.#tail.wake()
-    this.#tellTruncation('back', removed)
+    this.#tellTruncation('back', 'call', removed)
     const facts = { path: directory, lastOffset: this.lastOffset, removedEntries: lastOffset - offset, removedSegments: removed }
     if (left === undefined) logger.info(facts, 'truncated the log behind')
     else logger.warn({ ...facts, err: left }, 'truncated the log behind; segments that hold nothing any more are left to the next opening')
   }
 
-  #tellTruncation(side: TruncateMessage['side'], removedSegments: number): void {
+  #tellTruncation(side: TruncateMessage['side'], reason: TruncateMessage['reason'], removedSegments: number): void {
     this.#removedSegments += removedSegments
     if (!channels.truncate.hasSubscribers) return
     const { firstOffset, lastOffset } = this
-    const message: TruncateMessage = { path: this.#options.directory, side, firstOffset, lastOffset, removedSegments }
+    const message: TruncateMessage = { path: this.#options.directory, side, reason, firstOffset, lastOffset, removedSegments }
     channels.truncate.publish(message)
   }
 
@@ -472,6 +527,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       rolls: this.#rolls,
       segments: this.#segments.live.length,
       removedSegments: this.#removedSegments,
+      retention: this.#retention.stats,
       recoveries: this.#recovery.clean ? 0 : 1,
       tornBytes: this.#recovery.tornBytes,
     }
@@ -495,6 +551,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
 
   async #close(): Promise<void> {
     const { logger, directory } = this.#options
+    this.#retention.stop()
     if (this.#state === 'open') {
       this.#state = 'closing'
       // In its place in the order of the calls: behind all that was accepted.
@@ -504,6 +561,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     await this.#cursors.close()
     // Rule 8: while a call may still write to the files, nobody else may have the log.
     await this.#queue.whenIdle()
+    await this.#retention.whenIdle()
     if (this.#failure !== undefined) await runPooled(this.#writer.release()).catch(() => {})
     await this.#writer.whenIdle()
     await runPooled(this.#segments.close())
@@ -521,6 +579,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   #fail(failure: WalError): void {
     this.#failure = failure
     this.#state = 'failed'
+    this.#retention.stop()
     this.#tail.wake()
     if (channels.fail.hasSubscribers) {
       const message: FailMessage = { path: this.#options.directory, error: failure }

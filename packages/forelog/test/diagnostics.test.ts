@@ -68,8 +68,8 @@ it('rolls and truncations are told, with what the log holds then', async () => {
   await log.truncateBefore(3)
   await log.truncateAfter(3)
   expect(toldOn('truncate')).toEqual([
-    { path: directory, side: 'front', firstOffset: 3, lastOffset: 4, removedSegments: 2 },
-    { path: directory, side: 'back', firstOffset: 3, lastOffset: 3, removedSegments: 1 },
+    { path: directory, side: 'front', reason: 'call', firstOffset: 3, lastOffset: 4, removedSegments: 2 },
+    { path: directory, side: 'back', reason: 'call', firstOffset: 3, lastOffset: 3, removedSegments: 1 },
   ])
 })
 

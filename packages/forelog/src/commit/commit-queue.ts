@@ -84,7 +84,12 @@ interface Ticket<G> {
 interface Operation {
   readonly run: () => Promise<void>
   readonly reject: (error: WalError) => void
+  /** Whether no caller waits for it. */
+  readonly unasked: boolean
 }
+
+/** Runs a procedure on the target. */
+export type Execute = <T>(steps: Steps<T>) => Promise<T>
 
 /** How long a log is idle before it says what is durable. */
 const idleMs = 5
@@ -211,8 +216,23 @@ export class CommitQueue<G extends CommitGroup> {
         // What it throws is the caller's to judge: see `fail`. It has settled before the caller can find out.
         run: () => run().finally(() => this.#unsettled--).then(resolve, reject),
         reject,
+        unasked: false,
       })
       this.#hurry?.()
+      this.#wake()
+    })
+  }
+
+  /**
+   * Runs something behind what is there now, that no caller has asked for: `appendSync` is not refused for it. It may wait for anything,
+   * and touches the target with `execute` alone. That blocks, where nobody waits: else `appendSync` might come in between. Who
+   * waits behind it has not settled before it is over, so that `appendSync` is refused anyway, and it goes to the thread pool.
+   */
+  operateUnasked(run: (execute: Execute) => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const execute: Execute = async (steps) => (this.#unsettled > 0 ? await runPooled(steps) : runBlocking(steps))
+    return new Promise<void>((resolve, reject) => {
+      this.#queue.push({ run: () => run(execute).then(resolve, reject), reject, unasked: true })
       this.#wake()
     })
   }
@@ -240,7 +260,7 @@ export class CommitQueue<G extends CommitGroup> {
     this.stop()
     for (const work of this.#queue.splice(0)) {
       if ('run' in work) {
-        this.#unsettled--
+        if (!work.unasked) this.#unsettled--
         work.reject(error)
       } else this.#reject(work, error)
     }

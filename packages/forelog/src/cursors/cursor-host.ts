@@ -12,4 +12,10 @@ export interface CursorHost<out E> {
   entries(options: ReadOptions): AsyncIterable<StoredEntry<E>>
   /** Of a log that another process writes: finds out how far it is. */
   look(): Promise<void>
+  /** Whether another process writes the log, and truncates it. */
+  readonly isReader: boolean
+  /** Where the log begins by its newest mark; a reader may know that before it has the proof of what stands in front of it. */
+  readonly begins: number
+  /** Told when the log may need less than before: a cursor has committed an offset, or is gone. */
+  onCommit?(offset: number): void
 }

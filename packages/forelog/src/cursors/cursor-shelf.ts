@@ -9,6 +9,7 @@ import { checkNames, wrong } from '../options.js'
 import type { Cursor, CursorInfo, CursorOptions } from '../reading/cursor.js'
 import { outOfRange } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
+import { CursorGate } from './cursor-gate.js'
 import { checkCursorName, createCursor, cursorPath, cursorsName, cursorSuffix, readCursor, type StoredCursor, writeCursor } from './cursor-file.js'
 import type { CursorHost } from './cursor-host.js'
 import { LogCursor } from './log-cursor.js'
@@ -18,13 +19,30 @@ const optionNames = { hold: true, from: true, follow: true, copy: true, signal: 
 /** Files that are read at once. */
 const readsAtOnce = 32
 
+/** How far a cursor is, or whoever is as good as one. */
+export interface CursorPlace {
+  readonly name: string
+  /** All up to it is done. */
+  readonly offset: number
+}
+
+/** What cursors, of all processes, open or not, need of the log. */
+export interface CursorNeeds {
+  /** The one that holds back most; undefined: none holds. */
+  readonly holder: CursorPlace | undefined
+  /** The slowest of all; undefined: there is none. */
+  readonly slowest: CursorPlace | undefined
+}
+
 export class CursorShelf<out E> {
   readonly #host: CursorHost<E>
   readonly #directory: string
   readonly #open = new Set<LogCursor<E>>()
+  readonly #gate: CursorGate
 
   constructor(host: CursorHost<E>) {
     this.#host = host
+    this.#gate = new CursorGate(host.files, host.isReader)
     this.#directory = join(host.files.directory, cursorsName)
   }
 
@@ -54,9 +72,12 @@ export class CursorShelf<out E> {
     await runPooled(syncDirectory(fileSystem, directory))
     const found = await runPooled(readCursor(fileSystem, path))
     if (found === undefined) {
-      const made = this.#begin(options)
-      await runPooled(createCursor(fileSystem, this.#directory, name, made, fileMode))
-      return made
+      return this.#gate.make(async () => {
+        await this.#host.look()
+        const made = this.#begin(options)
+        await runPooled(createCursor(fileSystem, this.#directory, name, made, fileMode))
+        return made
+      })
     }
     if (found.logId !== this.#host.log.segments.logId) {
       throw new WalError('ERR_WAL_CORRUPT', `${path} is a cursor of another log: delete it, or put the log back that it belongs to`, { path })
@@ -66,15 +87,17 @@ export class CursorShelf<out E> {
     await runPooled(writeCursor(fileSystem, path, found))
     if (options.hold === undefined || options.hold === found.hold) return found
     const changed = { ...found, hold: options.hold, sequence: found.sequence + 1 }
-    await runPooled(writeCursor(fileSystem, path, changed))
+    await this.#gate.make(() => runPooled(writeCursor(fileSystem, path, changed)))
+    await this.#host.look()
     return changed
   }
 
   #begin({ from, hold }: CursorOptions): StoredCursor {
     const { log } = this.#host
-    const { segments, firstOffset, durableOffset } = log
-    const first = from ?? firstOffset
-    if (!Number.isSafeInteger(first) || first < firstOffset || first > durableOffset + 1) throw outOfRange(log, first)
+    const { segments, durableOffset } = log
+    const { begins } = this.#host
+    const first = from ?? begins
+    if (!Number.isSafeInteger(first) || first < begins || (first > begins && first > durableOffset + 1)) throw outOfRange(log, first)
     const segmentId = segments.live[segments.indexOf(first - 1)]?.id ?? 0
     return { hold: hold ?? true, logId: segments.logId, sequence: 0, offset: first - 1, segmentId }
   }
@@ -100,19 +123,33 @@ export class CursorShelf<out E> {
     } finally {
       await lock.release()
     }
+    this.#host.onCommit?.(Infinity)
     return true
   }
 
-  /** The cursor that holds back most, of all processes, open or not. */
-  async slowestHolder(): Promise<{ readonly name: string; readonly offset: number } | undefined> {
+  /**
+   * Truncates in front, alone: no cursor is made, and none begins to hold, until it is over. One that another process is making, and that
+   * is not made in `waitMs`, counts as one that holds everything.
+   */
+  whileTruncating<T>(waitMs: number, run: (needs: CursorNeeds) => Promise<T>): Promise<T> {
+    // Format 1 has no cursors.
+    if (this.#host.log.segments.format === 1) return run({ holder: undefined, slowest: undefined })
+    return this.#gate.truncate(waitMs, async (maker) => {
+      const place = maker === undefined ? undefined : { name: maker, offset: this.#host.begins - 1 }
+      return run(place === undefined ? await this.#needs() : { holder: place, slowest: place })
+    })
+  }
+
+  async #needs(): Promise<CursorNeeds> {
     const { segments, firstOffset } = this.#host.log
-    let slowest: { name: string; offset: number } | undefined
+    let holder: CursorPlace | undefined
+    let slowest: CursorPlace | undefined
     for (const { name, stored } of await this.#readAll()) {
-      if (!stored.hold) continue
       const { offset } = standingOf(stored, segments.live, firstOffset)
       if (slowest === undefined || offset < slowest.offset) slowest = { name, offset }
+      if (stored.hold && (holder === undefined || offset < holder.offset)) holder = { name, offset }
     }
-    return slowest
+    return { holder, slowest }
   }
 
   async close(): Promise<void> {

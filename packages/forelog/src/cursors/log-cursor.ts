@@ -154,6 +154,7 @@ export class LogCursor<out E> implements Cursor<E> {
     const stored = { ...this.#stored, sequence: this.#stored.sequence + 1, offset, segmentId }
     await runPooled(writeCursor(this.#host.files.fileSystem, this.#path, stored))
     this.#stored = stored
+    this.#host.onCommit?.(offset)
   }
 
   close(): Promise<void> {

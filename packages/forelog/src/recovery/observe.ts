@@ -101,6 +101,11 @@ export class LogObserver {
     return this.#firstOffset
   }
 
+  /** Where the log begins by its newest mark, also where what is proven durable does not reach that far yet. */
+  get begins(): number {
+    return this.#begins
+  }
+
   get lastOffset(): number {
     return this.#lastOffset
   }
@@ -165,10 +170,10 @@ export class LogObserver {
     const known = this.#live
     const isFirst = this.#listing === undefined || before === undefined
     this.#live = new Map()
-    const segments = live.map(({ name, id, firstOffset, bytes }) => {
+    const segments = live.map(({ name, id, firstOffset, bytes, header }) => {
       // What an index knows of places behind a cut is not true of what stands there now.
       const kept = seen.cutAfter !== undefined && firstOffset > seen.cutAfter ? undefined : known.get(name)
-      const segment = kept ?? makeSegment(this.#request.directory, format, id, firstOffset, bytes)
+      const segment = kept ?? makeSegment(this.#request.directory, format, id, firstOffset, bytes, header?.createdMs)
       segment.bytes = bytes
       this.#live.set(name, segment)
       return segment

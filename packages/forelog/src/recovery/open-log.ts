@@ -22,6 +22,7 @@ export function* openLog(request: RecoveryRequest): Steps<RecoveredLog> {
   if (format === 1 && adapter.unfitForFormat1 !== undefined) {
     throw new WalError('ERR_WAL_OPTION', `option entries does not fit a log of format 1: ${adapter.unfitForFormat1}`, { option: 'entries', path: directory })
   }
+  if (format === 1 && request.unfitForFormat1 !== undefined) throw request.unfitForFormat1
   if (names.segments.length === 0) return yield* createLog(request, names, format)
   return format === 1 ? yield* recoverFormat1(request, names) : yield* recoverFormat2(request, names)
 }
@@ -71,17 +72,18 @@ export function* createLog(
   yield* syncDirectoryAndAbove(fileSystem, directory)
   const logId = randomBytes(16).toString('hex')
   const chain = format === 1 ? undefined : new ControlChain(randomBytes(saltBytes), 0)
+  const createdMs = Date.now()
   const header = chain?.segmentHeader({
     logId,
     segmentId: 1,
     previousSegmentId: 0,
     firstOffset,
     lowWaterMark: firstOffset,
-    createdMs: Date.now(),
+    createdMs,
     cut: false,
   })
   // In format 1 the first segment of all begins with entry 1, so any other has a later id.
-  const segment = makeSegment(directory, format, format === 1 && firstOffset > 1 ? 2 : 1, firstOffset, header?.length ?? 0)
+  const segment = makeSegment(directory, format, format === 1 && firstOffset > 1 ? 2 : 1, firstOffset, header?.length ?? 0, chain && createdMs)
   const file = yield* createSegment(fileSystem, segment, header, request.fileMode)
   if (header !== undefined) chain?.advance(header)
   return {

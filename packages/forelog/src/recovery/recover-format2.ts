@@ -77,7 +77,8 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
   const live = ofSegments.live.map((liveName) => {
     const segment = byName.get(liveName) as ReadSegment
     const bytes = segment === newest ? end.position : segment.fileBytes
-    return makeSegment(directory, 2, segment.found.id, segment.found.firstOffset, bytes)
+    const createdMs = segment.result.found === 'header' ? segment.result.header.createdMs : undefined
+    return makeSegment(directory, 2, segment.found.id, segment.found.firstOffset, bytes, createdMs)
   })
   return {
     format: 2,

@@ -40,6 +40,8 @@ export interface RecoveryRequest {
   /** As asked for; undefined: what is there, or 2. */
   readonly format: Format | undefined
   readonly mode: RecoveryMode
+  /** What can't be done with a log of format 1, where that is asked for. */
+  readonly unfitForFormat1?: WalError | undefined
   /** Format 2: entries below are given up, though no mark says so yet: repair is about to write one. */
   readonly wantedFrom?: number
   readonly fileMode: number

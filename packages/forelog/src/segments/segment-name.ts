@@ -5,6 +5,7 @@
  *     12.wal                            format 1: segment id, decimal, no padding
  *     ….wal.tmp                         a segment that was being created when its writer died
  *     lock  quarantine/                 the lock, and what recovery cut off
+ *     cursors/  cursors.lock            cursors, and who may make one or truncate in front of them
  *
  * Anything else named `*.wal` is foreign and refused; all other names are somebody else's and left alone.
  */

@@ -17,6 +17,8 @@ export interface Segment {
   readonly firstOffset: number
   /** Bytes of records: what is only filled ahead does not count. The writer of the newest one counts on. */
   bytes: number
+  /** When its file was made, in ms since 1970 by the clock of then: all in the segments before it is older. Format 1 doesn't say. */
+  readonly createdMs: number | undefined
   readonly index: SegmentIndex
 }
 
@@ -30,10 +32,12 @@ export interface SegmentInfo {
   /** Bytes of records, without what is only filled ahead. */
   readonly bytes: number
   readonly state: 'active' | 'closed'
+  /** When it was begun, in milliseconds since 1970, by the clock of then. Not in format 1, whose files don't say. */
+  readonly createdMs?: number
 }
 
-export function makeSegment(directory: string, format: Format, id: number, firstOffset: number, bytes: number): Segment {
-  return { id, path: join(directory, segmentName(format, id, firstOffset)), firstOffset, bytes, index: new SegmentIndex() }
+export function makeSegment(directory: string, format: Format, id: number, firstOffset: number, bytes: number, createdMs?: number): Segment {
+  return { id, path: join(directory, segmentName(format, id, firstOffset)), firstOffset, bytes, createdMs, index: new SegmentIndex() }
 }
 
 /** Files of closed segments that stay open for the next read. */
@@ -55,7 +59,7 @@ export class SegmentSet {
   /** Cuts behind, the oldest first, each lower than those after it: what of them matters to who read before. */
   readonly #cuts: { readonly number: number; readonly offset: number }[] = []
   #cutCount = 0
-  #dead: readonly Segment[] = []
+  readonly #dead = new Set<Segment>()
   readonly #open = new Map<Segment, OpenSegment>()
   #closed = false
 
@@ -135,13 +139,18 @@ export class SegmentSet {
     return dead
   }
 
-  /** Segments that a cut took out and that could not be removed: the next opening does that. */
+  /** Segments that are no part of the log any more, and whose files could not be removed: the next opening does that. */
   get dead(): readonly Segment[] {
-    return this.#dead
+    return [...this.#dead]
   }
 
   leaveDead(dead: readonly Segment[]): void {
-    this.#dead = [...this.#dead, ...dead]
+    for (const segment of dead) this.#dead.add(segment)
+  }
+
+  /** Its file is removed. */
+  forgetDead(removed: Segment): void {
+    this.#dead.delete(removed)
   }
 
   /** Remembers that entries behind `offset` were taken away: what has their offsets from now on is something else. */
@@ -167,6 +176,7 @@ export class SegmentSet {
         lastOffset: last,
         bytes: segment.bytes,
         state: segment === this.newest ? 'active' : 'closed',
+        ...(segment.createdMs !== undefined && { createdMs: segment.createdMs }),
       }
     })
   }

@@ -477,16 +477,17 @@ export class SegmentWriter {
       })
     }
     const chain = this.#chain === undefined ? undefined : new ControlChain(randomBytes(saltBytes), previous.crc)
+    const createdMs = Date.now()
     const header = chain?.segmentHeader({
       logId: this.#logId,
       segmentId: id,
       previousSegmentId: previous.id,
       firstOffset,
       lowWaterMark,
-      createdMs: Date.now(),
+      createdMs,
       cut,
     })
-    const opened = makeSegment(segments.directory, segments.format, id, firstOffset, header?.length ?? 0)
+    const opened = makeSegment(segments.directory, segments.format, id, firstOffset, header?.length ?? 0, chain && createdMs)
     const file = yield* this.#create(opened, header)
     if (header !== undefined) chain?.advance(header)
     this.#retired.push(this.#file)

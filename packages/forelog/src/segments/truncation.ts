@@ -14,12 +14,20 @@ import type { SegmentWriter } from './segment-writer.js'
 
 /** Makes `offset` the first one that is wanted, durably; how many segments that freed. */
 export function* truncateFront(segments: SegmentSet, writer: SegmentWriter, offset: number): Steps<number> {
-  const count = countBelow(segments, writer, offset)
-  if (segments.format === 1) {
-    // What stays is all that says which offset is next: it must be there for good before anything goes.
-    if (count > 0) yield* writer.sync()
-    return yield* removeOneByOne(segments, count)
+  if (segments.format === 2) {
+    const freed = yield* freeFront(segments, writer, offset)
+    yield* removeFreed(segments, freed)
+    return freed.length
   }
+  const count = countBelow(segments, writer, offset)
+  // What stays is all that says which offset is next: it must be there for good before anything goes.
+  if (count > 0) yield* writer.sync()
+  return yield* removeOneByOne(segments, count)
+}
+
+/** Format 2: makes `offset` the first one that is wanted, durably; the segments that are not the log's any more, whose files are still there. */
+export function* freeFront(segments: SegmentSet, writer: SegmentWriter, offset: number): Steps<readonly Segment[]> {
+  const count = countBelow(segments, writer, offset)
   let removed: readonly Segment[] = []
   try {
     yield* writer.writeLowWaterMark(offset)
@@ -32,11 +40,14 @@ export function* truncateFront(segments: SegmentSet, writer: SegmentWriter, offs
     yield* writer.writeLowWaterMark(offset)
   }
   // The mark is durable: from here on nothing refers to these, and the next opening removes what this one can't.
-  if (removed.length === 0) removed = segments.dropOldest(count)
-  for (const { path } of removed) yield* removeFile(segments.fileSystem, path)
-  if (removed.length > 0) yield* syncDirectory(segments.fileSystem, segments.directory)
+  return removed.length === 0 ? segments.dropOldest(count) : removed
+}
+
+/** Removes what was freed, in any order. Has nothing to do with the writer, which may go on meanwhile. */
+export function* removeFreed(segments: SegmentSet, freed: readonly Segment[]): Steps<void> {
+  for (const { path } of freed) yield* removeFile(segments.fileSystem, path)
+  if (freed.length > 0) yield* syncDirectory(segments.fileSystem, segments.directory)
   yield* segments.closeUnused()
-  return removed.length
 }
 
 /** How many segments hold nothing that is wanted from `offset` on. The newest never goes. */
