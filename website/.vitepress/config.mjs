@@ -20,6 +20,7 @@ const guide = [
       page('Reading', 'guide/reading'),
       page('Cursors', 'guide/cursors'),
       page('Checkpoints and snapshots', 'guide/checkpoints'),
+      page('Retention', 'guide/retention'),
       page('Testing your own crashes', 'guide/crash-tests'),
       page('Operating', 'guide/operating'),
       page('Watching', 'OBSERVING'),
