@@ -68,7 +68,7 @@ async function follow(reader: LogReader<RawEntry>, shown: Shown, signal: AbortSi
 it(`followers beside a writer that is killed ${kills} times see each durable entry once, and nothing that is lost later`, { timeout: 900_000 }, async (context) => {
   context.skip(process.platform === 'win32', 'Windows has no SIGKILL')
   const random = randomFrom(seed)
-  const shared = { maxBatchEntries: 8, batchShare: 0.25, closeShare: 0.01, maxPayloadBytes: 3000, maxSegmentSize: 60_000 }
+  const shared = { maxBatchEntries: 8, batchShare: 0.25, closeShare: 0.01, cutShare: 0, commitShare: 0.6, maxPayloadBytes: 3000, maxSegmentSize: 60_000 }
   const plans: LogPlan[] = [
     { ...shared, log: 0, directory: join(home, 'all'), sync: 'always', seed, callers: 6, keepEntries: 1e9 },
     { ...shared, log: 1, directory: join(home, 'truncated'), sync: 'always', seed: seed + 1, callers: 1, keepEntries: 150 },

@@ -21,8 +21,13 @@ export type LogEvent =
   | { readonly kind: 'truncated'; readonly offset: number }
   /** Asked for: the entries behind `offset` are to go; told: they are gone; refused: they are not. `anyEnd`: format 1, entry by entry. */
   | { readonly kind: 'cutting' | 'cut' | 'not cut'; readonly offset: number; readonly anyEnd?: boolean }
+  /** A cursor was to be made, or to go on to `offset`; told: it has; opened again: it stood there. */
+  | { readonly kind: 'committing' | 'committed' | 'position'; readonly offset: number }
   /** A life began, and showed this. */
   | { readonly kind: 'opened'; readonly firstOffset: number; readonly lastOffset: number }
+
+/** Where a cursor stands, or that there is none. */
+export type Position = number | 'none'
 
 interface Batch {
   readonly first: number
@@ -38,6 +43,9 @@ export class Expectation {
   #truncated = 1
   #truncating = 1
   #lastAppended = 0
+  /** Where the one cursor stands at the least, 'none' while nobody was told that it was made; and at the most. */
+  #committed: Position = 'none'
+  #committing: Position = 'none'
   /** A cut that was asked for, and of which nobody knows whether it was made. */
   #cutting: { readonly offset: number; readonly anyEnd?: boolean } | undefined
 
@@ -74,9 +82,21 @@ export class Expectation {
         this.#cutting = undefined
         this.#forgetFrom(event.offset + 1, true)
         this.#durable = event.offset
+        this.#committed = noFurther(this.#committed, event.offset)
+        this.#committing = noFurther(this.#committing, event.offset)
+        return
+      case 'committing':
+        this.#committing = furthest(this.#committing, event.offset)
+        return
+      case 'committed':
+        this.#committed = furthest(this.#committed, event.offset)
+        return
+      case 'position':
+        this.#committed = this.#committing = event.offset
         return
       case 'opened':
         // What a life showed is durable, and what it did not show is gone.
+        if (this.#mayBeCutTo(event.lastOffset)) this.#committed = noFurther(this.#committed, event.lastOffset)
         this.#forgetFrom(event.lastOffset + 1, this.#mayBeCutTo(event.lastOffset))
         this.#cutting = undefined
         this.#durable = event.lastOffset
@@ -96,6 +116,19 @@ export class Expectation {
     if (this.#cutting === undefined) return false
     const { offset, anyEnd = false } = this.#cutting
     return anyEnd ? lastOffset >= offset : lastOffset === offset
+  }
+
+  /** Throws what is wrong with where the cursor of a log stands that was opened after the journal ended, and ends at `lastOffset`. */
+  checkCursor(position: Position, lastOffset: number): void {
+    const isCut = this.#mayBeCutTo(lastOffset)
+    const least = isCut ? noFurther(this.#committed, lastOffset) : this.#committed
+    if (position === 'none') {
+      if (least !== 'none') fail(`the cursor was committed up to ${least}, and is gone`)
+    } else if (this.#committing === 'none' || position > this.#committing) {
+      fail(`the cursor stands at ${position}, and was never committed beyond ${this.#committing}`)
+    } else if (least !== 'none' && position < least) {
+      fail(`the cursor stands at ${position}, and was committed up to ${least}`)
+    }
   }
 
   /** Throws what is wrong with a log that was opened after the journal ended. */
@@ -118,6 +151,14 @@ export class Expectation {
       if (lastOffset >= first && lastOffset < last && !isCut) fail(`the batch ${first} to ${last} is there in part, up to ${lastOffset}`)
     }
   }
+}
+
+function furthest(position: Position, offset: number): number {
+  return position === 'none' ? offset : Math.max(position, offset)
+}
+
+function noFurther(position: Position, offset: number): Position {
+  return position === 'none' ? position : Math.min(position, offset)
 }
 
 function fail(what: string): never {

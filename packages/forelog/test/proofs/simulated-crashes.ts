@@ -2,11 +2,11 @@
  * Line 1 of docs/RELIABILITY.md: random workloads on a simulated disk that fails and crashes, at random moments, in random
  * ways; recoveries that crash in their turn; and what is found each time held against what the workload was told.
  */
-import { WalError } from '../../src/index.js'
+import { type Cursor, WalError } from '../../src/index.js'
 import { Random } from '../../src/testing/random.js'
 import { type CrashOutcome, crashModes, SimulatedDisk } from '../../src/testing/index.js'
 import { entryOf, type Log, openLog } from './either-format.js'
-import { Expectation, type LogEvent } from './log-journal.js'
+import { Expectation, type LogEvent, type Position } from './log-journal.js'
 import { inVirtualTime } from './virtual-time.js'
 
 /** What the crashes were made of: floors on these keep the workload from becoming tame. */
@@ -29,6 +29,17 @@ export interface CrashTally {
   duringClosing: number
   /** In a write that goes through, its bytes not yet on the disk. */
   duringWriteThrough: number
+  /** While a cursor was made or went on. */
+  duringCommit: number
+  /** With a cursor that had gone on before, and with one that holds: both found where they have to be. */
+  withCursor: number
+  withHold: number
+  /** Truncations in front that a cursor stopped. */
+  held: number
+  /** Of a disk with so little room that it is full again and again. */
+  onSmallDisk: number
+  /** Openings that were refused for lack of room, and not once there was room. */
+  refusedForSpace: number
   /** What the next opening found. */
   tornTails: number
   ambiguous: number
@@ -54,6 +65,12 @@ export function newTally(): CrashTally {
     duringOpening: 0,
     duringClosing: 0,
     duringWriteThrough: 0,
+    duringCommit: 0,
+    withCursor: 0,
+    withHold: 0,
+    held: 0,
+    onSmallDisk: 0,
+    refusedForSpace: 0,
     tornTails: 0,
     ambiguous: 0,
     clean: 0,
@@ -63,7 +80,7 @@ export function newTally(): CrashTally {
   }
 }
 
-type Phase = 'opening' | 'appending' | 'truncating' | 'cutting' | 'closing'
+type Phase = 'opening' | 'appending' | 'committing' | 'truncating' | 'cutting' | 'closing'
 
 interface Shot {
   readonly disk: SimulatedDisk
@@ -88,6 +105,7 @@ export function crashSeed(seed: number, tally: CrashTally): Promise<void> {
       try {
         if (workload.format === 1) tally.ofFormat1++
         if (workload.hasLatency) tally.withLatency++
+        if (workload.capacityBytes !== undefined) tally.onSmallDisk++
         await checkShot(shot, workload, random, tally)
       } catch (error) {
         const told = JSON.stringify(workload.journal.slice(Math.max(0, shot.events - 8), shot.events), shortened)
@@ -100,7 +118,8 @@ export function crashSeed(seed: number, tally: CrashTally): Promise<void> {
 }
 
 /** Opens what a crash left, holds it against the journal, goes on with it; and crashes that opening, too. */
-async function checkShot(shot: Shot, { journal, format }: Workload, random: Random, tally: CrashTally): Promise<void> {
+async function checkShot(shot: Shot, workload: Workload, random: Random, tally: CrashTally): Promise<void> {
+  const { journal, format } = workload
   const { disk } = shot
   const { unsynced, tornWrites } = disk.origin as CrashOutcome
   tally.crashes++
@@ -115,11 +134,17 @@ async function checkShot(shot: Shot, { journal, format }: Workload, random: Rand
     if (!random.chance(1 / callsPerNestedShot)) return
     crashedAgain.push({ disk: disk.afterCrash(random.chance(0.2) ? 'process' : undefined), events: known.length })
   }
-  const log = await openLog(disk, format)
+  const log = await openWithRoom(disk, format, tally)
   if (log.recovery.tornBytes > 0) tally.tornTails++
   if (log.recovery.ambiguous) tally.ambiguous++
   if (log.recovery.clean) tally.clean++
   new Expectation(events).check(log)
+  const position = await positionIn(log)
+  new Expectation(events).checkCursor(position, log.lastOffset)
+  if (position !== 'none') {
+    tally.withCursor++
+    if (workload.holds !== false) tally.withHold++
+  }
 
   // What an opening showed must be found by every later one; what a crash came in front of need not be.
   const { firstOffset, lastOffset } = log
@@ -127,15 +152,52 @@ async function checkShot(shot: Shot, { journal, format }: Workload, random: Rand
   const offset = await log.append(entryOf('more', format))
   if (offset !== lastOffset + 1) throw new Error(`the offset behind ${lastOffset} was ${offset}`)
   known.push({ kind: 'durable', last: offset })
+  if (position !== 'none') await goOn(log, position, offset, known)
   await log.close()
   disk.onCall = undefined
-  new Expectation(known).check(await reopen(disk, format))
+  await checkAgain(known, disk, format)
 
   for (const again of crashedAgain) {
     tally.crashes++
     tally.ofRecoveries++
-    new Expectation(known.slice(0, again.events)).check(await reopen(again.disk, format))
+    await checkAgain(known.slice(0, again.events), again.disk, format)
   }
+}
+
+/** The cursor is opened where it was listed, and goes on. */
+async function goOn(log: Log, position: number, offset: number, known: LogEvent[]): Promise<void> {
+  const cursor = await log.cursor(cursorName)
+  if (cursor.offset !== position) throw new Error(`the cursor was listed at ${position}, and opened at ${cursor.offset}`)
+  known.push({ kind: 'position', offset: position }, { kind: 'committing', offset })
+  await cursor.commit(offset)
+  known.push({ kind: 'committed', offset })
+}
+
+async function checkAgain(events: readonly LogEvent[], disk: SimulatedDisk, format: 1 | 2): Promise<void> {
+  const log = await reopen(disk, format)
+  const expectation = new Expectation(events)
+  expectation.check(log)
+  expectation.checkCursor(await positionIn(log), log.lastOffset)
+}
+
+const cursorName = 'position'
+
+async function positionIn(log: Log): Promise<Position> {
+  if (log.segments()[0]?.path.includes('-') !== true) return 'none'
+  const [cursor] = await log.cursors()
+  return cursor?.offset ?? 'none'
+}
+
+/** A full disk may have no room for what recovery keeps: then it is refused, and no more than that, until there is. */
+async function openWithRoom(disk: SimulatedDisk, format: 1 | 2, tally: CrashTally): Promise<Log> {
+  try {
+    return await openLog(disk, format)
+  } catch (error) {
+    if (disk.capacityBytes === undefined || (error as WalError).code !== 'ERR_WAL_NO_SPACE') throw error
+    tally.refusedForSpace++
+  }
+  disk.capacityBytes = undefined
+  return await openLog(disk, format)
 }
 
 async function reopen(disk: SimulatedDisk, format: 1 | 2): Promise<Log> {
@@ -148,12 +210,17 @@ class Workload {
   readonly shots: Shot[] = []
   readonly format: 1 | 2
   readonly hasLatency: boolean
+  readonly capacityBytes: number | undefined
+  /** Of the cursor; undefined: as it is by default. */
+  readonly holds: boolean | undefined
   readonly #seed: number
   readonly #random: Random
   readonly #tally: CrashTally
   #disk: SimulatedDisk
   #phase: Phase = 'opening'
   #log: Log | undefined
+  /** Of this life; none in some, and in format 1. */
+  #cursor: Cursor<unknown> | undefined
   #sync: 'always' | 'interval' | 'manual' = 'always'
   /** Offset of the newest entry that was asked for. */
   #last = 0
@@ -165,8 +232,11 @@ class Workload {
     this.#tally = tally
     this.format = random.chance(0.15) ? 1 : 2
     this.hasLatency = random.chance(0.4)
+    this.holds = random.pick([undefined, true, false])
+    this.capacityBytes = random.chance(0.1) ? 6_000 + random.below(14_000) : undefined
     const latency = new Random(seed)
-    this.#disk = new SimulatedDisk({ seed, directories: ['/data'], ...(this.hasLatency ? { latencyMs: () => latency.below(4) } : {}) })
+    const { capacityBytes } = this
+    this.#disk = new SimulatedDisk({ seed, directories: ['/data'], ...(capacityBytes === undefined ? {} : { capacityBytes }), ...(this.hasLatency ? { latencyMs: () => latency.below(4) } : {}) })
     this.#watch()
   }
 
@@ -195,6 +265,7 @@ class Workload {
       if (isRoll) this.#tally.duringRoll++
       if (this.#phase === 'truncating') this.#tally.duringTruncation++
       if (this.#phase === 'cutting') this.#tally.duringCut++
+      if (this.#phase === 'committing') this.#tally.duringCommit++
       if (this.#phase === 'opening') this.#tally.duringOpening++
       if (this.#phase === 'closing') this.#tally.duringClosing++
     }
@@ -218,7 +289,8 @@ class Workload {
     this.#sync = (['always', 'always', 'interval', 'manual'] as const)[random.below(4)] ?? 'always'
     if (random.chance(0.6)) this.#injectFault()
     const log = await openLog(this.#disk, this.format, {
-      maxSegmentSize: random.chance(0.1) ? 200_000 : 300 + random.below(3000),
+      // So small that each group has a segment of its own, middling, or so large that nothing is rolled.
+      maxSegmentSize: random.chance(0.1) ? 1 + random.below(100) : random.chance(0.1) ? 200_000 : 300 + random.below(3000),
       sync: this.#sync,
       commit: random.pick(['auto', 'inline', 'background']),
       ...(this.#sync === 'interval' ? { syncInterval: 1 + random.below(10) } : {}),
@@ -227,6 +299,8 @@ class Workload {
     this.journal.push({ kind: 'opened', firstOffset: log.firstOffset, lastOffset: log.lastOffset })
     this.#last = log.lastOffset
     this.#phase = 'appending'
+    this.#cursor = undefined
+    if (this.format === 2 && random.chance(0.6)) await this.#openCursor(log)
     for (let step = 0; step < stepsPerLife; step++) await this.#step(log)
     this.#phase = 'closing'
     await log.close()
@@ -271,14 +345,19 @@ class Workload {
       else if (choice < 70) await this.#appendBatch(log)
       else if (choice < 78) this.#appendSync(log)
       else if (choice < 86) await this.#syncLog(log)
-      else if (choice < 93) await this.#truncate(log)
-      else if (choice < 97) await this.#cut(log)
+      else if (choice < 92) await this.#truncate(log)
+      else if (choice < 96) await this.#cut(log)
+      else if (choice < 98) await this.#readOn(log)
       else new Expectation(this.journal).check(log)
     } catch (error) {
       if (!(error instanceof WalError) || error.code !== 'ERR_WAL_NO_SPACE' || log.state !== 'open') throw error
       // The log goes on, and what it refused is not there.
       this.#tally.noSpace++
       if (this.#phase === 'cutting') this.journal.push({ kind: 'not cut', offset: log.lastOffset })
+      if (this.#phase === 'committing') {
+        this.#phase = 'appending'
+        return
+      }
       this.#phase = 'appending'
       this.journal.push({ kind: 'refused', first: log.lastOffset + 1 })
       this.#last = log.lastOffset
@@ -325,11 +404,17 @@ class Workload {
   }
 
   async #truncate(log: Log): Promise<void> {
-    const offset = log.firstOffset + this.#random.below(this.#last + 2 - log.firstOffset)
+    const wanted = log.firstOffset + this.#random.below(this.#last + 2 - log.firstOffset)
+    // Not beyond what a cursor holds, open or not; after a commit that failed it can stand at either place.
+    const position = await positionIn(log)
+    const isHeld = position !== 'none' && this.holds !== false && position + 1 < wanted
+    const offset = isHeld ? position + 1 : wanted
+    if (isHeld) this.#tally.held++
     this.journal.push({ kind: 'truncate', offset })
     this.#phase = 'truncating'
-    await log.truncateBefore(offset)
+    await log.truncateBefore(wanted)
     this.#phase = 'appending'
+    if (isHeld && log.firstOffset > offset) throw new Error(`the cursor holds ${offset}, and the log begins at ${log.firstOffset}`)
     // Format 1 frees whole segments only.
     this.journal.push({ kind: 'truncated', offset: this.format === 2 ? offset : log.firstOffset })
   }
@@ -349,6 +434,52 @@ class Workload {
     // A cut at the last offset changes nothing, and makes nothing durable.
     if (log.durableOffset >= offset) this.journal.push({ kind: 'cut', offset })
     else this.journal.push({ kind: 'not cut', offset })
+  }
+
+  async #openCursor(log: Log): Promise<void> {
+    const { holds } = this
+    const before = await positionIn(log)
+    this.#phase = 'committing'
+    if (before === 'none') this.journal.push({ kind: 'committing', offset: log.firstOffset - 1 })
+    const cursor = await log.cursor(cursorName, { follow: false, ...(holds === undefined ? {} : { hold: holds }) })
+    this.#phase = 'appending'
+    new Expectation(this.journal).checkCursor(cursor.offset, log.lastOffset)
+    this.journal.push({ kind: 'position', offset: cursor.offset })
+    this.#cursor = cursor
+  }
+
+  /** Some entries are taken from the cursor, and committed. */
+  async #readOn(log: Log): Promise<void> {
+    const cursor = this.#cursor
+    if (cursor === undefined) return
+    // What was truncated in front of it is passed over, as if it were done.
+    const { lost } = cursor
+    if (lost !== undefined) {
+      this.#beginCommit(lost.last)
+      await cursor.skipLost()
+      this.#endCommit(lost.last)
+    }
+    let left = 1 + this.#random.below(6)
+    let last: number | undefined
+    for await (const { offset } of cursor) {
+      last = offset
+      if (--left === 0) break
+    }
+    if (last === undefined) return
+    if (last > log.durableOffset) throw new Error(`the cursor gave entry ${last}, and the log is durable up to ${log.durableOffset}`)
+    this.#beginCommit(last)
+    await cursor.commit(last)
+    this.#endCommit(last)
+  }
+
+  #beginCommit(offset: number): void {
+    this.journal.push({ kind: 'committing', offset })
+    this.#phase = 'committing'
+  }
+
+  #endCommit(offset: number): void {
+    this.#phase = 'appending'
+    this.journal.push({ kind: 'committed', offset })
   }
 
   #acknowledged(last: number): void {

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { randomFrom } from '../real-writer/entries.js'
-import { Ledger, type LedgerCounts, newCounts } from '../real-writer/ledger.js'
+import { Ledger, type LedgerCounts } from '../real-writer/ledger.js'
 import type { LogPlan } from '../real-writer/plan.js'
 import { ToldLines } from '../real-writer/told-lines.js'
 import type { WriterSpawner } from '../real-writer/writer-process.js'
@@ -17,7 +17,7 @@ export interface CutCounts extends LedgerCounts {
 
 /** The logs on a volume: small segments, so that rolls are met; each mode with few and with many callers. */
 function plansIn(directory: string, seed: number): LogPlan[] {
-  const shared = { maxBatchEntries: 12, batchShare: 0.25, closeShare: 0.006, keepEntries: 200 }
+  const shared = { maxBatchEntries: 12, batchShare: 0.25, closeShare: 0.006, cutShare: 0.05, commitShare: 0.08, keepEntries: 200 }
   const of = (log: number, plan: Pick<LogPlan, 'sync' | 'callers' | 'maxPayloadBytes' | 'maxSegmentSize'> & Partial<LogPlan>): LogPlan => ({
     ...shared,
     ...plan,
@@ -35,10 +35,9 @@ function plansIn(directory: string, seed: number): LogPlan[] {
   ]
 }
 
-/** Cuts the power `cuts` times; what was counted. Throws what was found broken. */
-export async function cutPower(volume: Volume, writers: WriterSpawner, cuts: number, seed: number): Promise<CutCounts> {
+/** Cuts the power `cuts` times, and counts. Throws what was found broken. */
+export async function cutPower(volume: Volume, writers: WriterSpawner, cuts: number, seed: number, counts: CutCounts): Promise<void> {
   const random = randomFrom(seed)
-  const counts: CutCounts = { ...newCounts(), cuts: 0, cutsOfOneLog: 0 }
   const ledgers = plansIn(volume.directory, seed).map((plan) => new Ledger(plan, 'durable', counts))
   // The last mount only looks at what the last cut left.
   for (let cut = 0; cut <= cuts; cut++) {
@@ -78,5 +77,4 @@ export async function cutPower(volume: Volume, writers: WriterSpawner, cuts: num
       throw new Error(`after ${counts.cuts} cuts, seed ${seed}: ${violations.join('; ')}. The logs as they are now: ${kept}`)
     }
   }
-  return counts
 }

@@ -11,6 +11,8 @@ export const placeTypes = { alone: 1, first: 2, middle: 3, last: 4 } as const
 export interface LifeSpan {
   readonly life: number
   readonly from: number
+  /** A truncation began it: what is in front may be the beginning of a batch. */
+  readonly isCut?: true
 }
 
 /** Numbers from 0 to 1 (without), the same for the same seed. */
@@ -80,12 +82,19 @@ export class EntryChecker {
       throw new Error(`entry ${offset}, type ${type}, ${payload.length} bytes, is not what life ${span.life} appended there`)
     }
     const startsNew = type === placeTypes.alone || type === placeTypes.first
+    if (this.#isCutAt(offset)) this.#insideBatch = false
     if (this.#insideBatch !== undefined && startsNew === this.#insideBatch) throw new Error(`a batch is there in part, around entry ${offset}`)
     this.#insideBatch = type === placeTypes.first || type === placeTypes.middle
   }
 
   end(lastOffset: number): void {
     if (this.#next !== lastOffset + 1) throw new Error(`the log holds entries up to ${this.#next - 1}, and says ${lastOffset}`)
-    if (this.#insideBatch === true) throw new Error(`the batch at the end of the log, up to entry ${lastOffset}, is there in part`)
+    if (this.#insideBatch === true && !this.#isCutAt(lastOffset + 1)) throw new Error(`the batch at the end of the log, up to entry ${lastOffset}, is there in part`)
+  }
+
+  #isCutAt(offset: number): boolean {
+    // What lives before appended in front of it is gone, too, once a later one began further in front.
+    const since = this.#lives.findLastIndex(({ from }) => from < offset)
+    return this.#lives.slice(since + 1).some(({ from, isCut = false }) => isCut && from === offset)
   }
 }

@@ -25,7 +25,10 @@ export interface LedgerCounts {
   /** Entries found that were never acknowledged. */
   foundUnacknowledged: number
   rolls: number
+  /** `truncateBefore`, and `truncateAfter`, that were told to be done. */
   truncations: number
+  truncationsBehind: number
+  commits: number
   shutdowns: number
   openings: number
   clean: number
@@ -35,6 +38,11 @@ export interface LedgerCounts {
   endedInFlight: number
   endedInRoll: number
   endedInTruncation: number
+  /** With a `truncateAfter` under way, or told after the cut had begun; which of these the next opening found done. */
+  endedInTruncationBehind: number
+  foundTruncatedBehind: number
+  /** With a commit of the cursor under way. */
+  endedInCommit: number
   endedInOpening: number
   endedInClose: number
   endedClosed: number
@@ -54,6 +62,8 @@ export function newCounts(): LedgerCounts {
     foundUnacknowledged: 0,
     rolls: 0,
     truncations: 0,
+    truncationsBehind: 0,
+    commits: 0,
     shutdowns: 0,
     openings: 0,
     clean: 0,
@@ -63,6 +73,9 @@ export function newCounts(): LedgerCounts {
     endedInFlight: 0,
     endedInRoll: 0,
     endedInTruncation: 0,
+    endedInTruncationBehind: 0,
+    foundTruncatedBehind: 0,
+    endedInCommit: 0,
     endedInOpening: 0,
     endedInClose: 0,
     endedClosed: 0,
@@ -72,21 +85,28 @@ export function newCounts(): LedgerCounts {
 
 type Phase = 'opening' | 'open' | 'closing' | 'closed' | 'failed'
 
+/** A way in which the log can have gone: there are several while nobody knows whether a `truncateAfter` was done. */
+interface Timeline {
+  lives: readonly LifeSpan[]
+  /** Up to where entries may be there, at the most. */
+  called: number
+  acked: number
+  durable: number
+  /** The same, with what was told after the cut had begun. */
+  durableInAll: number
+  /** Where the cursor must stand at the least, and may stand at the most. */
+  committed: number
+  committing: number
+}
+
 export class Ledger {
   readonly plan: LogPlan
   readonly violations: string[] = []
   readonly #counts: LedgerCounts
   readonly #survivor: Survivor
-  #lives: LifeSpan[] = []
+  /** The first without any of the truncations behind that nobody knows of, each next one with one more. Never empty. */
+  #timelines: Timeline[] = [{ lives: [], called: 0, acked: 0, durable: 0, durableInAll: 0, committed: 0, committing: 0 }]
   #life = 0
-  /** Up to where entries may be there, at the most. */
-  #called = 0
-  #acked = 0
-  #durable = 0
-  /** The same, with what was told after the cut had begun. */
-  #durableInAll = 0
-  /** What was durable or acknowledged when the life began. */
-  #atStart = 0
   #truncated = 1
   #truncating = 1
   #phase: Phase = 'closed'
@@ -103,12 +123,17 @@ export class Ledger {
   }
 
   nextLife(lifeSeed: number): LifePlan {
-    return { ...this.plan, life: this.#life + 1, lives: this.#lives, lifeSeed }
+    return { ...this.plan, life: this.#life + 1, timelines: this.#timelines.map(({ lives }) => lives), lifeSeed }
+  }
+
+  get #newest(): Timeline {
+    return this.#timelines.at(-1) as Timeline
   }
 
   /** @param late told after the cut had begun: it proves that something was tried, never that it is there */
   take({ kind, rest }: Told, late: boolean): void {
     const [first = 0, second = 0] = rest.map(Number)
+    const newest = this.#newest
     switch (kind) {
       case 'ready':
         return
@@ -118,14 +143,13 @@ export class Ledger {
       case 'opened':
         return this.#opened(rest.map(Number), late)
       case 'called':
-        this.#called = Math.max(this.#called, first)
+        this.#counts.appended += Math.max(0, first - newest.called)
+        newest.called = Math.max(newest.called, first)
         return
       case 'acked':
-        this.#counts.toldDuringCut += late ? Math.max(0, second - this.#durableInAll) : 0
-        this.#durableInAll = Math.max(this.#durableInAll, second)
-        if (late) return
-        this.#acked = Math.max(this.#acked, first)
-        this.#durable = Math.max(this.#durable, second)
+        this.#counts.toldDuringCut += late ? Math.max(0, second - newest.durableInAll) : 0
+        newest.durableInAll = Math.max(newest.durableInAll, second)
+        if (!late) this.#acked(first, second)
         return
       case 'truncating':
         this.#truncating = Math.max(this.#truncating, first)
@@ -133,6 +157,25 @@ export class Ledger {
       case 'truncated':
         this.#counts.truncations++
         if (!late) this.#truncated = Math.max(this.#truncated, first)
+        return
+      case 'cutting':
+        this.#life = second
+        this.#timelines.push(cutTo(newest, first, second))
+        return
+      case 'cut':
+        this.#counts.truncationsBehind++
+        if (late) return
+        this.#timelines = [newest]
+        newest.acked = newest.durable = first
+        return
+      case 'position':
+        return this.#cursorOpened(first, late)
+      case 'committing':
+        newest.committing = Math.max(newest.committing, first)
+        return
+      case 'committed':
+        this.#counts.commits++
+        if (!late) newest.committed = Math.max(newest.committed, first)
         return
       case 'roll-due':
         if (!late) this.#rollDue = true
@@ -150,8 +193,8 @@ export class Ledger {
         this.#phase = 'closed'
         this.#closed = true
         // A clean shutdown has synced all of it.
-        this.#durable = this.#acked
-        this.#durableInAll = Math.max(this.#durableInAll, this.#acked)
+        this.#acked(newest.acked, newest.acked)
+        newest.durableInAll = Math.max(newest.durableInAll, newest.acked)
         return
       case 'failed':
         this.#counts.failedClosed++
@@ -163,27 +206,43 @@ export class Ledger {
     }
   }
 
+  #acked(acked: number, durable: number): void {
+    const newest = this.#newest
+    this.#counts.acknowledged += Math.max(0, acked - newest.acked)
+    this.#counts.durable += Math.max(0, durable - newest.durable)
+    newest.acked = Math.max(newest.acked, acked)
+    newest.durable = Math.max(newest.durable, durable)
+  }
+
   /** The life is over: all that was told is in. */
   end(): void {
     const counts = this.#counts
     this.#ended = true
-    counts.appended += Math.max(0, this.#called - this.#atStart)
-    counts.acknowledged += Math.max(0, this.#acked - this.#atStart)
-    counts.durable += Math.max(0, this.#durable - this.#atStart)
     if (this.isInFlight) counts.endedInFlight++
     if (this.isRolling) counts.endedInRoll++
     if (this.#phase === 'open' && this.#truncating > this.#truncated) counts.endedInTruncation++
+    if (this.#timelines.length > 1) counts.endedInTruncationBehind++
+    if (this.isCommitting) counts.endedInCommit++
     if (this.isOpening) counts.endedInOpening++
     if (this.#phase === 'closing') counts.endedInClose++
     if (this.#phase === 'closed') counts.endedClosed++
   }
 
   get isInFlight(): boolean {
-    return this.#phase === 'open' && this.#called > this.#acked
+    return this.#phase === 'open' && this.#newest.called > this.#newest.acked
   }
 
   get isRolling(): boolean {
     return this.#phase === 'open' && this.#rollDue
+  }
+
+  /** In front or behind. */
+  get isTruncating(): boolean {
+    return this.#phase === 'open' && (this.#truncating > this.#truncated || this.#timelines.length > 1)
+  }
+
+  get isCommitting(): boolean {
+    return this.#newest.committing > this.#newest.committed
   }
 
   get isOpening(): boolean {
@@ -191,46 +250,88 @@ export class Ledger {
   }
 
   #opened(numbers: readonly number[], late: boolean): void {
-    const [life = 0, first = 0, last = 0, clean = 0, tornBytes = 0, ambiguous = 0] = numbers
+    const [life = 0, first = 0, last = 0, clean = 0, tornBytes = 0, ambiguous = 0, ...matching] = numbers
     const counts = this.#counts
-    const floor = this.#survivor === 'durable' ? this.#durable : this.#acked
+    // Which of the timelines the entries are of, by the word of the writer; it says nothing when it opens again what it closed.
+    const possible = matching.length === 0 ? [this.#newest] : matching.map((index) => this.#timelines[index] as Timeline)
+    const found = possible.find((timeline) => this.#wrongWith(timeline, first, last).length === 0) ?? possible[0] ?? this.#newest
     const wrong = (what: string): void => {
       this.violations.push(`log ${this.plan.log} (${this.plan.sync}), life ${life}: ${what}`)
     }
-    if (last < floor) wrong(`entries ${last + 1} to ${floor} were told to be ${this.#survivor} and are lost`)
-    if (last > this.#called) wrong(`the log ends at ${last}, and ${this.#called} is the last that was appended`)
-    if (first < this.#truncated) wrong(`the log begins at ${first}, and was truncated before ${this.#truncated}`)
-    if (first > this.#truncating) wrong(`the log begins at ${first}, and was never truncated beyond ${this.#truncating}`)
+    for (const what of this.#wrongWith(found, first, last)) wrong(what)
     if (this.#closed && clean !== 1) wrong('it was closed, and is not found clean')
 
     counts.openings++
     if (this.#ended) {
       if (clean === 1) counts.clean++
       else counts.unclean++
-      if (this.#durableInAll > last) counts.toldDuringCutAndLost += this.#durableInAll - last
-      if (this.#acked > this.#durable) counts.endsWithUnsynced++
-      if (this.#acked > Math.max(last, this.#durable)) {
+      if (found !== this.#timelines[0]) counts.foundTruncatedBehind++
+      if (found.durableInAll > last) counts.toldDuringCutAndLost += found.durableInAll - last
+      if (found.acked > found.durable) counts.endsWithUnsynced++
+      if (found.acked > Math.max(last, found.durable)) {
         counts.endsLosingUnsynced++
-        counts.unsyncedLost += this.#acked - last
+        counts.unsyncedLost += found.acked - last
       }
-      counts.foundUnacknowledged += Math.max(0, last - this.#acked)
+      counts.foundUnacknowledged += Math.max(0, last - found.acked)
     }
     if (tornBytes > 0) counts.tornTails++
     if (ambiguous === 1) counts.ambiguous++
 
     this.#life = life
-    this.#lives = [...this.#lives.filter((_, index, all) => (all[index + 1]?.from ?? Infinity) > first), { life, from: last + 1 }]
-    // What a life shows is durable, and what it does not show is gone; unless the cut had begun, then it may be neither.
-    this.#called = late ? Math.max(this.#called, last) : last
+    this.#timelines = late ? possible : [found]
+    for (const timeline of this.#timelines) {
+      timeline.lives = withSpan(timeline.lives, first, { life, from: last + 1 })
+      // What a life shows is durable, and what it does not show is gone; unless the cut had begun, then it may be neither.
+      timeline.called = late ? Math.max(timeline.called, last) : last
+      timeline.durableInAll = last
+    }
     if (!late) {
-      this.#durable = this.#acked = last
+      found.durable = found.acked = last
       this.#truncated = this.#truncating = first
       this.#phase = 'open'
       this.#rollDue = false
     }
-    this.#durableInAll = last
-    this.#atStart = last
     this.#closed = false
     this.#ended = false
   }
+
+  #wrongWith({ called, acked, durable, committing }: Timeline, first: number, last: number): string[] {
+    const floor = this.#survivor === 'durable' ? durable : acked
+    const wrong: string[] = []
+    if (last < floor) wrong.push(`entries ${last + 1} to ${floor} were told to be ${this.#survivor} and are lost`)
+    if (last > called) wrong.push(`the log ends at ${last}, and ${called} is the last that was appended`)
+    if (first < this.#truncated) wrong.push(`the log begins at ${first}, and was truncated before ${this.#truncated}`)
+    if (first > this.#truncating) wrong.push(`the log begins at ${first}, and was never truncated beyond ${this.#truncating}`)
+    if (first > committing + 1) wrong.push(`the log begins at ${first}, and its cursor, which holds, was never committed beyond ${committing}`)
+    return wrong
+  }
+
+  #cursorOpened(offset: number, late: boolean): void {
+    if (late) return
+    const [timeline = this.#newest] = this.#timelines
+    const { committed, committing } = timeline
+    if (offset < committed || offset > committing) {
+      this.violations.push(`log ${this.plan.log} (${this.plan.sync}): the cursor stands at ${offset}, and was committed up to ${committed}, perhaps up to ${committing}`)
+    }
+    timeline.committed = timeline.committing = offset
+  }
+}
+
+/** The timeline with a truncation more; from there on entries are of another life. */
+function cutTo(before: Timeline, offset: number, life: number): Timeline {
+  const { lives, acked, durable, durableInAll, committed, committing } = before
+  return {
+    lives: [...lives, { life, from: offset + 1, isCut: true }],
+    called: offset,
+    acked: Math.min(acked, offset),
+    durable: Math.min(durable, offset),
+    durableInAll: Math.min(durableInAll, offset),
+    committed: Math.min(committed, offset),
+    committing: Math.min(committing, offset),
+  }
+}
+
+/** Without those of which nothing is left in front. */
+function withSpan(lives: readonly LifeSpan[], firstOffset: number, span: LifeSpan): LifeSpan[] {
+  return [...lives.filter((_, index, all) => (all[index + 1]?.from ?? Infinity) > firstOffset), span]
 }

@@ -21,6 +21,9 @@ export interface LogPlan {
   readonly maxSegmentSize: number
   /** From so many entries on, about half are truncated. */
   readonly keepEntries: number
+  /** How often entries are cut off behind, and how often the cursor of the log goes on, per append of the first caller. */
+  readonly cutShare: number
+  readonly commitShare: number
   /** How often the log is closed, per append of the first caller; in one case of four for good, else it is opened again. */
   readonly closeShare: number
 }
@@ -28,17 +31,21 @@ export interface LogPlan {
 export interface LifePlan extends LogPlan {
   /** The number of this life; the writer goes on from it when it opens again. */
   readonly life: number
-  readonly lives: readonly LifeSpan[]
+  /** Which lives the entries can be of: several ways, while nobody knows whether a truncation behind was done. */
+  readonly timelines: readonly (readonly LifeSpan[])[]
   /** Seed of what is done in this life. */
   readonly lifeSeed: number
 }
 
 /**
  * - `ready`: the process is up.
- * - `opening`; `opened life first last clean tornBytes ambiguous`: the log was opened and all entries are what they have to be.
+ * - `opening`; `opened life first last clean tornBytes ambiguous timelines…`: the log was opened and all entries are what they have to
+ *   be in these of the timelines; `position offset`: where its cursor stands.
  * - `called last`: entries up to there are about to be appended.
  * - `acked last durable`: appends up to `last` have resolved; `durable` is said to be on stable storage.
- * - `truncating offset`, `truncated offset`; `roll-due`: the next write begins a segment, `rolled`: it has; `closing`, `closed`.
+ * - `truncating offset`, `truncated offset`: in front; `cutting offset life`, `cut offset`: behind, and what is appended from now on is
+ *   of this life; `committing offset`, `committed offset`: the cursor.
+ * - `roll-due`: the next write begins a segment, `rolled`: it has; `closing`, `closed`.
  * - `failed code`: the log has failed, and behaves as a failed log has to.
  * - `wrong message`: an invariant is broken.
  */
@@ -50,6 +57,11 @@ export type ToldKind =
   | 'acked'
   | 'truncating'
   | 'truncated'
+  | 'cutting'
+  | 'cut'
+  | 'position'
+  | 'committing'
+  | 'committed'
   | 'roll-due'
   | 'rolled'
   | 'closing'

@@ -13,6 +13,8 @@ export interface KillCounts extends LedgerCounts {
   killsInFlight: number
   killsInOpening: number
   killsInRoll: number
+  killsInTruncation: number
+  killsInCommit: number
 }
 
 interface Lane {
@@ -25,7 +27,7 @@ interface Lane {
 
 /** Two logs of a mode, one with several callers, one with a single one that uses `appendSync`, too. */
 function plansOf({ home, sync, seed }: Lane): LogPlan[] {
-  const shared = { sync, maxBatchEntries: 12, batchShare: 0.25, closeShare: 0.02, keepEntries: 250, ...(sync === 'interval' ? { syncInterval: 5 } : {}) }
+  const shared = { sync, maxBatchEntries: 12, batchShare: 0.25, closeShare: 0.02, cutShare: 0.06, commitShare: 0.1, keepEntries: 250, ...(sync === 'interval' ? { syncInterval: 5 } : {}) }
   return [
     { ...shared, log: 0, directory: join(home, 'several'), seed, callers: 8, maxPayloadBytes: 8_000, maxSegmentSize: 60_000 },
     { ...shared, log: 1, directory: join(home, 'single'), seed: seed + 1, callers: 1, maxPayloadBytes: 40_000, maxSegmentSize: 40_000 },
@@ -55,6 +57,8 @@ export async function killAgainAndAgain(lane: Lane, counts: KillCounts): Promise
         if (ledgers.some(({ isInFlight }) => isInFlight)) counts.killsInFlight++
         if (ledgers.some(({ isOpening }) => isOpening)) counts.killsInOpening++
         if (ledgers.some(({ isRolling }) => isRolling)) counts.killsInRoll++
+        if (ledgers.some(({ isTruncating }) => isTruncating)) counts.killsInTruncation++
+        if (ledgers.some(({ isCommitting }) => isCommitting)) counts.killsInCommit++
         for (const ledger of ledgers) ledger.end()
       }
       const violations = ledgers.flatMap((ledger) => ledger.violations)
