@@ -3,7 +3,7 @@
  * sectors, sizes, cuts and names is a crash of its own, and each is opened and held against what the script was told.
  */
 import { createHash } from 'node:crypto'
-import { WriteAheadLog } from '../../src/index.js'
+import { type Cursor, type CursorInfo, WriteAheadLog } from '../../src/index.js'
 import { SimulatedDisk } from '../../src/testing/index.js'
 import { Expectation, type LogEvent, type ReadLog } from './log-journal.js'
 import { textEntries, textEntry } from './text-entries.js'
@@ -27,6 +27,8 @@ export interface ScriptedLog extends ReadLog {
   appendBatch(payloads: readonly string[]): Promise<unknown>
   truncateBefore(offset: number): Promise<void>
   truncateAfter(offset: number): Promise<void>
+  cursor(name: string): Promise<Cursor<unknown>>
+  cursors(): Promise<CursorInfo[]>
   close(): Promise<void>
 }
 
@@ -53,6 +55,8 @@ function scripted<I>(log: WriteAheadLog<I, { readonly payload: Uint8Array }>, en
     appendBatch: (payloads) => log.appendBatch(payloads.map(entryOf)),
     truncateBefore: (offset) => log.truncateBefore(offset),
     truncateAfter: (offset) => log.truncateAfter(offset),
+    cursor: (name) => log.cursor(name, { follow: false }),
+    cursors: () => log.cursors(),
     close: () => log.close(),
   }
 }
@@ -86,11 +90,30 @@ export class Life {
     if (durable) this.journal.push({ kind: 'durable', last: this.#last })
   }
 
-  async truncateBefore(log: ScriptedLog, offset: number): Promise<void> {
+  /** @param beyond where it is asked for, when a cursor holds what is behind `offset` */
+  async truncateBefore(log: ScriptedLog, offset: number, beyond = offset): Promise<void> {
     this.journal.push({ kind: 'truncate', offset })
-    await log.truncateBefore(offset)
+    await log.truncateBefore(beyond)
     // Format 1 frees whole segments only.
     this.journal.push({ kind: 'truncated', offset: this.format === 2 ? offset : log.firstOffset })
+  }
+
+  async openCursor(log: ScriptedLog, expected: number): Promise<Cursor<unknown>> {
+    this.journal.push({ kind: 'committing', offset: expected })
+    const cursor = await log.cursor('position')
+    if (cursor.offset !== expected) throw new Error(`the cursor stands at ${cursor.offset}, and not at ${expected}`)
+    this.journal.push({ kind: 'position', offset: expected })
+    return cursor
+  }
+
+  /** To the end. */
+  async goOn(cursor: Cursor<unknown>, end: number): Promise<void> {
+    for await (const { offset } of cursor) {
+      if (offset !== end) continue
+      this.journal.push({ kind: 'committing', offset })
+      await cursor.commit(offset)
+      this.journal.push({ kind: 'committed', offset })
+    }
   }
 
   async truncateAfter(log: ScriptedLog, offset: number): Promise<void> {
@@ -209,6 +232,26 @@ export const scripts: readonly Script[] = [
       await life.truncateAfter(log, 2)
       await life.append(log, 1, 40)
       await life.close(log)
+    },
+  },
+  {
+    name: 'a cursor that is made, goes on, holds what it needs, and is cut back',
+    floors: { states: 100, unsynced: 3 },
+    async run(life) {
+      const log = await life.open(1)
+      for (let group = 0; group < 2; group++) await life.append(log, 1, 40)
+      const cursor = await life.openCursor(log, 0)
+      await life.goOn(cursor, 1)
+      await life.append(log, 1, 40)
+      await life.truncateBefore(log, 2, 4)
+      await life.goOn(cursor, 3)
+      await life.truncateAfter(log, 2)
+      await life.append(log, 2, 40)
+      await life.truncateBefore(log, 3, 5)
+      await life.close(log)
+      const again = await life.open(1)
+      await life.goOn(await life.openCursor(again, 2), 4)
+      await life.close(again)
     },
   },
   {
@@ -338,7 +381,9 @@ async function checkState(script: Script, { disk, events }: State): Promise<void
   try {
     const log = await openScripted(disk, { format })
     disk.onCall = undefined
-    new Expectation(events).check(log)
+    const expectation = new Expectation(events)
+    expectation.check(log)
+    if (format === 2) expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log.lastOffset)
     const { firstOffset, lastOffset } = log
     await log.close()
     const again = await openScripted(disk, { format })
@@ -351,7 +396,7 @@ async function checkState(script: Script, { disk, events }: State): Promise<void
 /** The names and bytes of a disk that came out of a crash. */
 function fingerprint(disk: SimulatedDisk): string {
   const hash = createHash('sha1')
-  const folders = [directory, `${directory}/quarantine`]
+  const folders = [directory, `${directory}/quarantine`, `${directory}/cursors`]
   for (const folder of folders) {
     let names: string[]
     try {
