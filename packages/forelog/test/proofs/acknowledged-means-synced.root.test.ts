@@ -45,14 +45,14 @@ async function timesOf(run: Pick<TracedRun, 'doing' | 'sync'>, delayed: readonly
   return writesThrough && !delayed.includes('pwritev') ? await timesOf(run, ['fdatasync', 'fsync', 'pwrite64', 'pwritev']) : times
 }
 
-const allSay = ['append', 'appendBatch', 'appendSync', 'append during a sync', 'append that rolls', 'sync', 'truncateBefore', 'close', 'close with an append under way']
+const allSay = ['append', 'appendBatch', 'appendSync', 'append during a sync', 'append that rolls', 'sync', 'truncateBefore', 'truncateAfter', 'close', 'close with an append under way']
 
 it.for([
   { doing: 'claims', sync: 'always', says: allSay },
   // A sync delay only puts it off.
   { doing: 'claims-delayed', sync: 'always', says: allSay },
-  { doing: 'claims', sync: 'interval', says: ['append that rolls', 'sync', 'truncateBefore', 'close', 'close with an append under way'] },
-  { doing: 'claims', sync: 'manual', says: ['append that rolls', 'sync', 'truncateBefore', 'close', 'close with an append under way'] },
+  { doing: 'claims', sync: 'interval', says: ['append that rolls', 'sync', 'truncateBefore', 'truncateAfter', 'close', 'close with an append under way'] },
+  { doing: 'claims', sync: 'manual', says: ['append that rolls', 'sync', 'truncateBefore', 'truncateAfter', 'close', 'close with an append under way'] },
 ] as const)('in mode $sync ($doing) nothing that says to be on stable storage is acknowledged before a sync has ended', { timeout: 120_000 }, async ({ doing, sync, says }) => {
   const times = await timesOf({ doing, sync }, ['fdatasync', 'fsync'])
   const rounded = [...times].map(([claim, ms]) => `${claim}: ${ms.map(Math.round).join(' ')}`)
@@ -63,4 +63,12 @@ it.for([
     else expect(Math.min(...ms), claim).toBeLessThan(delayMs)
   }
   report({ line: 8, name: `${doing}, ${sync}`, tried: [...times.values()].flat().length, unit: `claims, with ${delayMs} ms for each sync`, madeOf: Object.fromEntries(times) })
+})
+
+it('a cursor is made, and a commit of it told to be done, only when that is on stable storage', { timeout: 120_000 }, async () => {
+  const times = await timesOf({ doing: 'claims-cursor', sync: 'manual' }, ['fdatasync', 'fsync', 'pwrite64', 'pwritev'])
+  console.log(`with ${delayMs} ms for each sync and write, in ms`, times)
+  expect([...times].map(([claim, { length }]) => [claim, length])).toEqual([['cursor', 1], ['commit', 3]])
+  for (const [claim, ms] of times) expect(Math.min(...ms), claim).toBeGreaterThanOrEqual(delayMs)
+  report({ line: 8, name: 'claims of a cursor', tried: [...times.values()].flat().length, unit: `claims, with ${delayMs} ms for each sync and write`, madeOf: Object.fromEntries(times) })
 })

@@ -19,7 +19,7 @@ const mustRun = Boolean(process.env['CI']) && process.getuid?.() === 0
 const floors = { durable: 10, endedInFlight: 0.5, unclean: 0.5, rolls: 0.3, truncations: 0.1, truncationsBehind: 0.3, commits: 0.3, shutdowns: 0.03, endsWithUnsynced: 0.25 } as const
 
 /** What a hundred cuts meet. */
-const floorsOfMany = { endedInRoll: 0, endedInTruncation: 0, endedInTruncationBehind: 0, endedInCommit: 0, endedInOpening: 0, endedClosed: 0 } as const
+const floorsOfMany = { endedInRoll: 0, endedInTruncation: 0, endedInTruncationBehind: 0.1, foundTruncatedBehind: 0, endedInCommit: 0, endedInOpening: 0, endedClosed: 0 } as const
 
 let compiled: Compiled
 let writers: WriterSpawner

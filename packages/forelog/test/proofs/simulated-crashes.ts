@@ -146,6 +146,8 @@ async function checkShot(shot: Shot, workload: Workload, random: Random, tally: 
     if (workload.holds !== false) tally.withHold++
   }
 
+  // From here on there is room, wherever it came from.
+  disk.capacityBytes = undefined
   // What an opening showed must be found by every later one; what a crash came in front of need not be.
   const { firstOffset, lastOffset } = log
   known.push({ kind: 'opened', firstOffset, lastOffset }, { kind: 'append', first: lastOffset + 1, payloads: ['more'], batch: false })
@@ -155,12 +157,12 @@ async function checkShot(shot: Shot, workload: Workload, random: Random, tally: 
   if (position !== 'none') await goOn(log, position, offset, known)
   await log.close()
   disk.onCall = undefined
-  await checkAgain(known, disk, format)
+  await checkAgain(known, disk, format, tally)
 
   for (const again of crashedAgain) {
     tally.crashes++
     tally.ofRecoveries++
-    await checkAgain(known.slice(0, again.events), again.disk, format)
+    await checkAgain(known.slice(0, again.events), again.disk, format, tally)
   }
 }
 
@@ -173,8 +175,9 @@ async function goOn(log: Log, position: number, offset: number, known: LogEvent[
   known.push({ kind: 'committed', offset })
 }
 
-async function checkAgain(events: readonly LogEvent[], disk: SimulatedDisk, format: 1 | 2): Promise<void> {
-  const log = await reopen(disk, format)
+async function checkAgain(events: readonly LogEvent[], disk: SimulatedDisk, format: 1 | 2, tally: CrashTally): Promise<void> {
+  // The copy has no lock and no hook: the log is looked at, and thrown away with its disk.
+  const log = await openWithRoom(disk.copy(), format, tally)
   const expectation = new Expectation(events)
   expectation.check(log)
   expectation.checkCursor(await positionIn(log), log.lastOffset)
@@ -198,11 +201,6 @@ async function openWithRoom(disk: SimulatedDisk, format: 1 | 2, tally: CrashTall
   }
   disk.capacityBytes = undefined
   return await openLog(disk, format)
-}
-
-async function reopen(disk: SimulatedDisk, format: 1 | 2): Promise<Log> {
-  // The copy has no lock and no hook: the log is looked at, and thrown away with its disk.
-  return openLog(disk.copy(), format)
 }
 
 class Workload {

@@ -17,7 +17,7 @@ export interface CutCounts extends LedgerCounts {
 
 /** The logs on a volume: small segments, so that rolls are met; each mode with few and with many callers. */
 function plansIn(directory: string, seed: number): LogPlan[] {
-  const shared = { maxBatchEntries: 12, batchShare: 0.25, closeShare: 0.006, cutShare: 0.05, commitShare: 0.08, keepEntries: 200 }
+  const shared = { maxBatchEntries: 12, batchShare: 0.25, closeShare: 0.012, cutShare: 0.05, commitShare: 0.08, keepEntries: 200 }
   const of = (log: number, plan: Pick<LogPlan, 'sync' | 'callers' | 'maxPayloadBytes' | 'maxSegmentSize'> & Partial<LogPlan>): LogPlan => ({
     ...shared,
     ...plan,

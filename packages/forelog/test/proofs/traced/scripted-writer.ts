@@ -9,7 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type OpenOptions, type SyncMode, WalError, WriteAheadLog } from '../../../src/index.js'
+import { type Cursor, type OpenOptions, type RawEntry, type SyncMode, WalError, WriteAheadLog } from '../../../src/index.js'
 import type { Report } from './traced-writer.js'
 
 const [directory = '', script = '', mode = 'always'] = process.argv.slice(2)
@@ -33,6 +33,9 @@ class JournaledLog {
   readonly log: WriteAheadLog
   #next: number
   #failed = false
+  #cursor: Cursor<RawEntry> | undefined
+  /** What the cursor is known to have committed: nothing behind it may be truncated. */
+  #held = Infinity
 
   constructor(log: WriteAheadLog) {
     this.log = log
@@ -77,8 +80,49 @@ class JournaledLog {
     if (offset > this.log.lastOffset + 1) return
     tell({ kind: 'truncate', offset })
     await this.log.truncateBefore(offset).then(
-      () => tell({ kind: 'truncated', offset }),
+      () => tell({ kind: 'truncated', offset: Math.min(offset, this.#held + 1) }),
       (error: unknown) => this.#rejected('truncateBefore', undefined, error),
+    )
+  }
+
+  /** What is appended must wait until it is over: what then has these offsets would be hard to tell from what had them before. */
+  async truncateAfter(offset: number): Promise<void> {
+    if (offset >= this.log.lastOffset || offset < this.log.firstOffset - 1) return
+    tell({ kind: 'cutting', offset })
+    await this.log.truncateAfter(offset).then(
+      () => {
+        tell({ kind: 'cut', offset })
+        this.#held = Math.min(this.#held, offset)
+        this.#next = offset + 1
+      },
+      (error: unknown) => {
+        this.#rejected('truncateAfter', undefined, error)
+        if (this.log.state === 'open') tell({ kind: 'not cut', offset: this.log.lastOffset })
+      },
+    )
+  }
+
+  async openCursor(): Promise<void> {
+    this.#held = this.log.firstOffset - 1
+    tell({ kind: 'committing', offset: this.#held })
+    await this.log.cursor('position', { follow: false }).then(
+      (cursor) => {
+        this.#cursor = cursor
+        tell({ kind: 'position', offset: cursor.offset })
+      },
+      (error: unknown) => this.#rejected('cursor', undefined, error),
+    )
+  }
+
+  async commit(offset: number): Promise<void> {
+    if (this.#cursor === undefined || offset > this.log.durableOffset) return
+    tell({ kind: 'committing', offset })
+    await this.#cursor.commit(offset).then(
+      () => {
+        this.#held = offset
+        tell({ kind: 'committed', offset })
+      },
+      (error: unknown) => this.#rejected('commit', undefined, error),
     )
   }
 
@@ -150,7 +194,10 @@ async function everything(): Promise<void> {
   if (sync !== 'always') await log.sync()
   await log.appendBatch(3)
   await log.append(6_000)
+  await log.openCursor()
+  await log.commit(log.log.lastOffset - 1)
   await log.truncateBefore(log.log.lastOffset - 3)
+  await Promise.all([log.append(), log.appendBatch(2), log.truncateAfter(log.log.lastOffset - 1)])
   await Promise.all([log.append(), log.appendBatch(2), log.append(), log.truncateBefore(log.log.lastOffset - 1), log.append()])
   await log.close()
 }
@@ -190,13 +237,14 @@ async function untilFull(): Promise<void> {
   await log.close()
 }
 
+async function timed(claim: string, call: () => unknown): Promise<void> {
+  const began = performance.now()
+  await call()
+  tell({ kind: 'timed', claim, ms: performance.now() - began })
+}
+
 /** How long each call took that says that something is on stable storage, and those that don't say so. */
 async function claims(): Promise<void> {
-  const timed = async (claim: string, call: () => unknown): Promise<void> => {
-    const began = performance.now()
-    await call()
-    tell({ kind: 'timed', claim, ms: performance.now() - began })
-  }
   const one = Buffer.alloc(1_000, 1)
   const options: OpenOptions = {
     sync,
@@ -217,6 +265,7 @@ async function claims(): Promise<void> {
   const before = log.append(one)
   await timed('truncateBefore', () => log.truncateBefore(2))
   await before
+  await timed('truncateAfter', () => log.truncateAfter(log.lastOffset - 1))
   await log.append(one)
   await timed('close', () => log.close())
   log = await WriteAheadLog.open(directory, options)
@@ -225,11 +274,25 @@ async function claims(): Promise<void> {
   tell({ kind: 'end', stateBefore: 'open', state: log.state, failure: 'none', closing: 'none' })
 }
 
+/** The same of a cursor. */
+async function claimsOfCursor(): Promise<void> {
+  const log = await WriteAheadLog.open(directory, { sync })
+  for (let count = 0; count < 3; count++) await log.append(Buffer.alloc(1_000, 1))
+  await log.sync()
+  let cursor: Cursor<RawEntry> | undefined
+  await timed('cursor', async () => (cursor = await log.cursor('position')))
+  await timed('commit', async () => cursor?.commit(1))
+  // Those that wait go together.
+  await Promise.all([2, 3].map((offset) => timed('commit', async () => cursor?.commit(offset))))
+  await log.close()
+  tell({ kind: 'end', stateBefore: 'open', state: log.state, failure: 'none', closing: 'none' })
+}
+
 async function ticks(count: number): Promise<void> {
   for (let tick = 0; tick < count; tick++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-const scripts: Record<string, () => Promise<void>> = { everything, blocking, leave, untilFull, claims, 'claims-delayed': claims }
+const scripts: Record<string, () => Promise<void>> = { everything, blocking, leave, untilFull, claims, 'claims-delayed': claims, 'claims-cursor': claimsOfCursor }
 // A log beforehand: what is loaded once is loaded, and the thread that makes the calls is there.
 const rehearsal = await mkdtemp(join(tmpdir(), 'forelog-rehearsal-'))
 await (await WriteAheadLog.open(rehearsal)).close()

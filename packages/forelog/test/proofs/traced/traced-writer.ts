@@ -29,7 +29,7 @@ export function eventsOf(reports: readonly Report[]): LogEvent[] {
 export interface TracedRun {
   readonly script: string
   readonly directory: string
-  readonly doing: 'everything' | 'blocking' | 'leave' | 'untilFull' | 'claims' | 'claims-delayed'
+  readonly doing: 'everything' | 'blocking' | 'leave' | 'untilFull' | 'claims' | 'claims-delayed' | 'claims-cursor'
   readonly sync: SyncMode
   /** Arguments of strace, and where it puts its trace. */
   readonly strace?: { readonly expressions: readonly string[]; readonly trace: string }
@@ -88,7 +88,8 @@ async function attach(pid: number, { expressions, trace }: NonNullable<TracedRun
 
 /**
  * The lines of a trace whose call was made to fail, but for those that only go ahead of the log: what is done to the file of the next
- * segment under its temporary name, and to a descriptor that has written nothing but zeros. Without them the log goes on, no faster.
+ * segment under its temporary name, and to a descriptor that has written nothing but zeros. Without them the log goes on, no faster. What
+ * is done to a cursor is refused to whoever has it open, and concerns nobody else.
  */
 export function refusedInEarnest(trace: string): string[] {
   const inEarnest: string[] = []
@@ -105,7 +106,7 @@ export function refusedInEarnest(trace: string): string[] {
     const [, name = '', file = ''] = /^(\w+)\((\d+<[^>]*>)/.exec(line) ?? []
     const data = [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text = '']) => text).join('')
     if (name.startsWith('pwrite')) onlyZeros.set(file, (onlyZeros.get(file) ?? true) && /^(?:\\0)+$/.test(data))
-    if (!line.includes('(INJECTED)') || file.endsWith('.wal.tmp>') || onlyZeros.get(file) === true) continue
+    if (!line.includes('(INJECTED)') || file.endsWith('.wal.tmp>') || line.includes('/cursors') || onlyZeros.get(file) === true) continue
     inEarnest.push(line)
   }
   return inEarnest
