@@ -228,10 +228,10 @@ class Workload {
     this.#seed = seed
     this.#random = random
     this.#tally = tally
-    this.format = random.chance(0.15) ? 1 : 2
+    this.format = random.chance(0.2) ? 1 : 2
     this.hasLatency = random.chance(0.4)
     this.holds = random.pick([undefined, true, false])
-    this.capacityBytes = random.chance(0.1) ? 6_000 + random.below(14_000) : undefined
+    this.capacityBytes = random.chance(0.15) ? 6_000 + random.below(14_000) : undefined
     const latency = new Random(seed)
     const { capacityBytes } = this
     this.#disk = new SimulatedDisk({ seed, directories: ['/data'], ...(capacityBytes === undefined ? {} : { capacityBytes }), ...(this.hasLatency ? { latencyMs: () => latency.below(4) } : {}) })
