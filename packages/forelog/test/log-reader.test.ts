@@ -243,6 +243,25 @@ describe('openReader', () => {
     expect(textOf(await reader.get(3))).toBe('3:cccc')
   })
 
+  it('calls damage in the newest segment by its name at once, where a later record proves that it was durable: whoever looks once loses nothing unsaid', async () => {
+    const log = await open()
+    for (const text of ['aaaa', 'bbbb', 'cccc', 'dddd']) await log.append(payload(text))
+    await log.close()
+    const [name = ''] = disk.listSync(directory).filter((each) => each.endsWith('.wal'))
+    const whole = Buffer.from(disk.contents(join(directory, name)))
+    // All of the commit of the second group, from behind the payload of the first one on; each looks again for a while, so all at once.
+    const [from, to] = [whole.indexOf('aaaa') + 4, whole.indexOf('bbbb') - 9]
+    const codes = Array.from({ length: (to - from) * 8 }, async (_, index) => {
+      const bytes = Buffer.from(whole)
+      bytes[from + (index >> 3)]! ^= 1 << index % 8
+      const damaged = disk.copy()
+      damaged.place(join(directory, name), bytes)
+      return await codeOf(WriteAheadLog.openReader(directory, { fileSystem: damaged }))
+    })
+    expect(new Set(await Promise.all(codes))).toEqual(new Set(['ERR_WAL_CORRUPT']))
+    expect([...(await openReader()).entriesSync()].map(textOf).join(' ')).toBe('1:aaaa 2:bbbb 3:cccc 4:dddd')
+  })
+
   it('reads format 1 as far as there are whole records', async () => {
     const log = await WriteAheadLog.open(directory, { fileSystem: disk, format: 1, entries: exampleEntries, maxSegmentSize: 40 })
     const reader = await WriteAheadLog.openReader(directory, { fileSystem: disk, entries: exampleEntries })

@@ -303,8 +303,8 @@ export class LogObserver {
       if (result.found === 'unsupported') throw new WalError('ERR_WAL_FORMAT', `${segment.path}: ${result.why}: read it with a later release of forelog`, { path: segment.path })
       if (result.found === 'contradiction') throw damage(segment, before.position, before.expected.nextOffset, result.why)
       const failingLooks = result.found === 'end' || before.position !== from.position ? 0 : from.failingLooks + 1
-      // Less and less often: it reads all that is behind.
-      const isDue = failingLooks >= failingLooksAtMost && (failingLooks & (failingLooks - 1)) === 0
+      // At first, for who opens a log that nobody writes looks once; then less and less often: it reads all that is behind.
+      const isDue = this.#listing === undefined || (failingLooks >= failingLooksAtMost && (failingLooks & (failingLooks - 1)) === 0)
       if (result.found === 'nothing' && isDue) yield* this.#assertNoVoucher(window, segment, before, result.commit?.bytes ?? 1)
       return { ...before, name: from.name, lowWaterMark, proven, recent, anchor, failingLooks }
     }
