@@ -2,9 +2,9 @@
 //
 //     npm run prove                           once in their short form, as CI runs them
 //     npm run prove -- --runs 10              each that chance has a part in, ten times as long; the others in their long form
-//     npm run prove -- --minutes 5            for five minutes, and less than half a minute more. Lines 2, 3, 4, 7, 8 and 10 take what
-//                                             they take (some two minutes on two cores that nobody else uses), and of the others
-//                                             kills and cuts are never fewer than in the short form: fewer than four are not kept
+//     npm run prove -- --minutes 5            for five minutes, and less than half a minute more. Fewer are not kept: lines 2, 3, 4, 7, 8
+//                                             and 10 take what they take, kills and cuts are never fewer than in the short form, and
+//                                             crashes and fuzz take what is left, ten seconds each at the least
 //     npm run prove -- --seed 42              what is left to chance follows from another seed
 //     npm run prove -- --only 'fuzz'          those whose name has this in it
 //
@@ -113,7 +113,7 @@ function effortOf(proof, left) {
   if (endsAtMs !== undefined && proof.share !== undefined) {
     const shares = left.reduce((sum, { share }) => sum + (share ?? 0), 0)
     const leftSeconds = Math.max(0, endsAtMs - performance.now()) / 1000
-    effort.FORELOG_SECONDS = String(Math.max(3, (leftSeconds * proof.share) / shares))
+    effort.FORELOG_SECONDS = String(Math.max(10, (leftSeconds * proof.share) / shares))
   }
   return effort
 }
