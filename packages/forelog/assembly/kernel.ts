@@ -4,7 +4,7 @@
  * It works on copies in a memory of fixed size, which holds nothing between two calls but the tables:
  *
  *     tables    16 KiB    of the checksum, made when the module starts
- *     lengths   128 KiB   payload bytes of each record, u32 little endian
+ *     lengths   128 KiB   payload bytes of each record, u32 little endian; and what else `walk` found
  *     staging   256 KiB   records, one behind the other, as docs/FORMAT.md has them
  *
  * Whoever calls keeps within these: nothing is checked here. The plain TypeScript that does the same, and that this is
@@ -20,14 +20,36 @@ export const lengthsMost: u32 = 32 * 1024
 export const stagingAt: u32 = <u32>staging
 export const stagingBytes: u32 = 256 * 1024
 
+/** `walk` takes so many records and groups at the most. */
+export const walkRecordsMost: u32 = 8 * 1024
+export const walkGroupsMost: u32 = 1024
+/** Where `walk` leaves the place of each record, from the beginning of the staging area: u32, behind the lengths. */
+const starts: usize = lengths + 4 * <usize>walkRecordsMost
+export const startsAt: u32 = <u32>starts
+/** Where it leaves five u32 for each group: its place, `previous` of its commit, its count, and its durable offset, high half first. */
+const groups: usize = starts + 4 * <usize>walkRecordsMost
+export const groupsAt: u32 = <u32>groups
+const groupBytes: usize = 20
+
 /** Where the last `verify` or `seal` left the CRC of the headers. */
 export let headersCrc: u32 = 0
 
-/** Whether all payloads that the last `verify` found to hold were ASCII: 1 or 0. */
+/** Whether all payloads that the last `verify` or `walk` found to hold were ASCII: 1 or 0. */
 export let ascii: u32 = 0
+
+/** What the last `walk` went over: bytes, records that it verified, and the CRC field of the last commit. */
+export let walkedBytes: u32 = 0
+export let walkedRecords: u32 = 0
+export let walkedPrevious: u32 = 0
 
 const recordHeaderBytes: usize = 9
 const controlType: u8 = 255
+const commitKind: u8 = 2
+const formatVersion: u8 = 2
+/** Where a commit has its lengths, from its first byte. */
+const commitLengthsAt: usize = 57
+/** The last offset that there is. */
+const lastOffset: u64 = (1 << 53) - 1
 
 // tables[n][b]: what byte b does to the register when n more bytes follow.
 for (let byte: u32 = 0; byte < 256; byte++) {
@@ -148,4 +170,117 @@ export function seal(count: u32, lowOffset: u32, crcBefore: u32): void {
     at = payload + length
   }
   headersCrc = ~register
+}
+
+/** A big-endian u64. */
+// @ts-ignore: decorator
+@inline
+function load64(at: usize): u64 {
+  return bswap(load<u64>(at))
+}
+
+/**
+ * Goes from commit to commit in the first `bytes` of the staging area, as long as all is as it must be: the chain, the fields, the lengths,
+ * and the records of groups that reach beyond `from`. Stops in front of what is anything else, is not there to its end, or begins behind
+ * `last`: somebody else finds out what it is. How many groups it went over.
+ */
+export function walk(
+  bytes: u32,
+  nextHigh: u32,
+  nextLow: u32,
+  saltHigh: u32,
+  saltLow: u32,
+  previousCrc: u32,
+  fromHigh: u32,
+  fromLow: u32,
+  lastHigh: u32,
+  lastLow: u32,
+): u32 {
+  let next = (<u64>nextHigh << 32) | <u64>nextLow
+  const from = (<u64>fromHigh << 32) | <u64>fromLow
+  const last = (<u64>lastHigh << 32) | <u64>lastLow
+  const salt = bswap((<u64>saltHigh << 32) | <u64>saltLow)
+  let previous = previousCrc
+  let at = staging
+  const end = staging + <usize>bytes
+  let count: u32 = 0
+  let records: u32 = 0
+  let high: u64 = 0
+  while (count < walkGroupsMost) {
+    const left = end - at
+    if (next > last || left <= commitLengthsAt || load<u8>(at, 4) != controlType) break
+    const control = <usize>bswap(load<u32>(at, 9)) + 13
+    if (control <= commitLengthsAt || control > left) break
+    // Kind, version, and no flags; the salt and the chain; the offset, twice.
+    if (load<u8>(at, 13) != commitKind || load<u8>(at, 14) != formatVersion || load<u16>(at, 15) != 0) break
+    if (load<u64>(at, 17) != salt || bswap(load<u32>(at, 25)) != previous) break
+    if (load64(at + 29) != next || bswap(load<u32>(at)) != <u32>next) break
+    const groupRecords = bswap(load<u32>(at, 37))
+    const bodyBytes = <usize>bswap(load<u32>(at, 41))
+    if (groupRecords == 0 || groupRecords > walkRecordsMost - records || bodyBytes > left - control) break
+    if (next + <u64>groupRecords - 1 > lastOffset || load64(at + 49) >= next) break
+    const crc = bswap(load<u32>(at, 5))
+    if (~run(at + recordHeaderBytes, <u32>(control - recordHeaderBytes), 0xffffffff) != crc) break
+
+    // The lengths, in their shortest form: a body of this size has none of more than three bytes.
+    let lengthAt = at + commitLengthsAt
+    const body = at + control
+    let sum: usize = 0
+    let read: u32 = 0
+    for (; read < groupRecords && lengthAt < body; read++) {
+      let byte = <u32>load<u8>(lengthAt++)
+      let length = byte & 0x7f
+      if (byte >= 0x80) {
+        if (lengthAt == body) break
+        byte = <u32>load<u8>(lengthAt++)
+        length |= (byte & 0x7f) << 7
+        if (byte >= 0x80) {
+          if (lengthAt == body) break
+          byte = <u32>load<u8>(lengthAt++)
+          length |= byte << 14
+        }
+        if (byte == 0 || byte >= 0x80) break
+      }
+      const record = (records + read) << 2
+      store<u32>(lengths + record, length)
+      store<u32>(starts + record, <u32>(body + sum - staging))
+      sum += recordHeaderBytes + <usize>length
+      if (sum > bodyBytes) break
+    }
+    if (read != groupRecords || lengthAt != body || sum != bodyBytes) break
+
+    if (next + <u64>groupRecords > from) {
+      let register: u32 = 0xffffffff
+      let record = body
+      let index: u32 = 0
+      let seen: u64 = 0
+      for (; index < groupRecords; index++) {
+        const length = load<u32>(lengths + ((records + index) << 2))
+        const payload = record + recordHeaderBytes
+        if (bswap(load<u32>(record)) != <u32>next + index || load<u8>(record, 4) == controlType) break
+        if (~run(payload, length, 0xffffffff) != bswap(load<u32>(record, 5))) break
+        seen |= highBits(payload, length)
+        register = runHeader(record, register)
+        record = payload + length
+      }
+      if (index != groupRecords || ~register != bswap(load<u32>(at, 45))) break
+      high |= seen
+      records += groupRecords
+    }
+    const place = groups + <usize>count * groupBytes
+    store<u32>(place, <u32>(at - staging))
+    store<u32>(place, previous, 4)
+    store<u32>(place, groupRecords, 8)
+    store<u32>(place, bswap(load<u32>(at, 49)), 12)
+    store<u32>(place, bswap(load<u32>(at, 53)), 16)
+    count++
+    next += <u64>groupRecords
+    previous = crc
+    at = body + bodyBytes
+  }
+  walkedBytes = <u32>(at - staging)
+  walkedRecords = records
+  walkedPrevious = previous
+  ascii = high == 0 ? 1 : 0
+  return count
 }

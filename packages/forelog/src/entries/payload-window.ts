@@ -9,11 +9,12 @@
 /** Bytes of the buffer that become one string: few at first, for whoever reads one entry, and twice as many each time. */
 const firstPieceBytes = 512
 const largestPieceBytes = 16 * 1024
+const nothing = new Uint8Array(0)
 const replacement = '\ufffd'
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class PayloadWindow {
-  #bytes: Uint8Array = new Uint8Array(0)
+  #bytes: Uint8Array = nothing
   /** The same memory; made when a text is asked for. */
   #buffer: Buffer | undefined
   #ascii = false
@@ -49,9 +50,7 @@ export class PayloadWindow {
 
   /** A copy of the payload, a plain Uint8Array, too. */
   get ownBytes(): Uint8Array {
-    const own = new Uint8Array(this.#to - this.#from)
-    own.set(this.bytes)
-    return own
+    return new Uint8Array(this.bytes)
   }
 
   /** The payload as text, for whoever keeps no part of it. Throws a TypeError where it is no valid UTF-8. */

@@ -61,6 +61,8 @@ export const saltAt: number = recordHeaderBytes + 8
 export const saltBytes = 8
 /** Where a commit's body bytes field stands, from the record's first byte. */
 export const commitBodyBytesAt: number = recordHeaderBytes + commonBytes + 12
+/** Where a commit's lengths begin, from the record's first byte. */
+export const commitLengthsAt: number = recordHeaderBytes + payloadBytes.commit
 /** What must be there before a control record's length is known. */
 export const controlPrefixBytes: number = recordHeaderBytes + 4
 

@@ -10,7 +10,7 @@
  * every byte of the body is bound to the commit, and the commit to the chain.
  */
 import { crc32 } from './checksum.js'
-import { commitBodyBytesAt, type ControlContent, type ControlFrame, controlPrefixBytes, kinds, readControlContent, readControlFrame } from './control-record.js'
+import { commitBodyBytesAt, commitLengthsAt, type ControlContent, type ControlFrame, controlPrefixBytes, kinds, readControlContent, readControlFrame } from './control-record.js'
 import { recordKernel } from './kernel.js'
 import { controlType, lowHalf, readU32, recordHeaderBytes } from './record.js'
 
@@ -92,6 +92,18 @@ export function readGroup(
   const verified = recordKernel().verify(bytes, body, lengths, lengths.length, firstOffset)
   if (verified?.headersCrc === headersCrc) return { found: 'group', group: verified.ascii ? { ...group, ascii: true } : group }
   return { found: 'nothing', why: bodyFault(bytes, body, firstOffset, lengths), commit: group }
+}
+
+/** What a group has at the most to be small, and each of its records on average: what is larger is read faster on its own. */
+const smallGroupBytes = 16 * 1024
+const smallRecordBytes = 1024
+
+/** Whether a commit with its records seems to stand at `at`, and they are few and small: by fields that may be damaged. */
+export function isSmallCommit(bytes: Uint8Array, at: number, available: number): boolean {
+  if (available <= commitLengthsAt || bytes[at + 4] !== controlType || bytes[at + controlPrefixBytes] !== kinds.commit) return false
+  const bodyBytes = readU32(bytes, at + commitBodyBytesAt)
+  const whole = controlPrefixBytes + readU32(bytes, at + recordHeaderBytes) + bodyBytes
+  return whole <= Math.min(available, smallGroupBytes) && bodyBytes <= smallRecordBytes * readU32(bytes, at + commitBodyBytesAt - 4)
 }
 
 /** Fields that repeat what the place in the log says already: they must agree. */

@@ -26,7 +26,47 @@ export interface Verified {
   readonly ascii: boolean
 }
 
+/** Groups that stand one behind the other, each of them a commit that is whole and fits, and its records. */
+export interface Stride {
+  /** Bytes of all of them. */
+  readonly bytes: number
+  /** Offset of the entry behind them. */
+  readonly nextOffset: number
+  /** CRC field of the last commit. */
+  readonly previous: number
+  /** Of each group: its place behind the first one's, `previous` of its commit, its count, and its durable offset, high half first. */
+  readonly groups: Uint32Array
+  /** The records of the groups that reach beyond `from`: of those the place of each behind the first group's, and its payload bytes. */
+  readonly starts: Uint32Array
+  readonly lengths: Uint32Array
+  /** All payload bytes of those are known to be below 128. */
+  readonly ascii: boolean
+}
+
+/** Numbers in `groups` of a stride for each group. */
+export const numbersPerGroup = 5
+
+/** What the first group of a stride must fit, and what of it is wanted. */
+export interface StrideRequest {
+  readonly nextOffset: number
+  /** As hexadecimal digits. */
+  readonly salt: string
+  readonly previous: number
+  /** Groups that end below it are passed over, their records unread. */
+  readonly from: number
+  /** Groups that begin behind it are not looked at. */
+  readonly last: number
+}
+
+/** Bytes that a stride takes at the most. */
+export const strideBytesMost: number = 64 * 1024
+
 export interface RecordKernel {
+  /**
+   * As many commits with their records as stand in the `available` bytes at `at` and are what they must be. It stops in front of anything
+   * else, and says nothing of it; undefined where there is none. Absent: no faster than group by group.
+   */
+  walk?(bytes: Uint8Array, at: number, available: number, request: StrideRequest): Stride | undefined
   /**
    * Checks the records at `at`: their offsets, from `firstOffset` on, their types, which are not that of control records, and the
    * CRCs of their payloads. Undefined when one of them does not hold.
@@ -81,10 +121,29 @@ interface KernelExports {
   readonly memory: { readonly buffer: ArrayBuffer }
   readonly lengthsAt: { readonly value: number }
   readonly lengthsMost: { readonly value: number }
+  readonly startsAt: { readonly value: number }
+  readonly groupsAt: { readonly value: number }
+  readonly walkRecordsMost: { readonly value: number }
+  readonly walkGroupsMost: { readonly value: number }
   readonly stagingAt: { readonly value: number }
   readonly stagingBytes: { readonly value: number }
   readonly headersCrc: { readonly value: number }
   readonly ascii: { readonly value: number }
+  readonly walkedBytes: { readonly value: number }
+  readonly walkedRecords: { readonly value: number }
+  readonly walkedPrevious: { readonly value: number }
+  walk(
+    bytes: number,
+    nextHigh: number,
+    nextLow: number,
+    saltHigh: number,
+    saltLow: number,
+    previous: number,
+    fromHigh: number,
+    fromLow: number,
+    lastHigh: number,
+    lastLow: number,
+  ): number
   verify(count: number, lowOffset: number, crcBefore: number): number
   seal(count: number, lowOffset: number, crcBefore: number): void
 }
@@ -112,10 +171,14 @@ class WasmKernel implements RecordKernel {
   readonly #exports: KernelExports
   readonly #lengths: Uint32Array
   readonly #staging: Uint8Array
+  readonly #starts: Uint32Array
+  readonly #groups: Uint32Array
 
   constructor(exports: KernelExports) {
     this.#exports = exports
-    const { memory, lengthsAt, lengthsMost, stagingAt, stagingBytes } = exports
+    const { memory, lengthsAt, lengthsMost, stagingAt, stagingBytes, startsAt, groupsAt, walkRecordsMost, walkGroupsMost } = exports
+    this.#starts = new Uint32Array(memory.buffer, startsAt.value, walkRecordsMost.value)
+    this.#groups = new Uint32Array(memory.buffer, groupsAt.value, walkGroupsMost.value * numbersPerGroup)
     this.#lengths = new Uint32Array(memory.buffer, lengthsAt.value, lengthsMost.value)
     this.#staging = new Uint8Array(memory.buffer, stagingAt.value, stagingBytes.value)
   }
@@ -162,6 +225,38 @@ class WasmKernel implements RecordKernel {
     return headersCrc
   }
 
+  walk(bytes: Uint8Array, at: number, available: number, { nextOffset, salt, previous, from, last }: StrideRequest): Stride | undefined {
+    const staged = Math.min(available, strideBytesMost)
+    this.#staging.set(bytes.subarray(at, at + staged))
+    const exports = this.#exports
+    const count = exports.walk(
+      staged,
+      highHalf(nextOffset),
+      nextOffset | 0,
+      Number.parseInt(salt.slice(0, 8), 16) | 0,
+      Number.parseInt(salt.slice(8), 16) | 0,
+      previous | 0,
+      highHalf(from),
+      from | 0,
+      highHalf(last),
+      last | 0,
+    )
+    if (count === 0) return undefined
+    const records = exports.walkedRecords.value
+    let entries = 0
+    for (let index = 2; index < count * numbersPerGroup; index += numbersPerGroup) entries += this.#groups[index] as number
+    // Copies: the kernel's memory serves whoever comes next.
+    return {
+      bytes: exports.walkedBytes.value,
+      nextOffset: nextOffset + entries,
+      previous: exports.walkedPrevious.value >>> 0,
+      groups: this.#groups.slice(0, count * numbersPerGroup),
+      starts: this.#starts.slice(0, records),
+      lengths: this.#lengths.slice(0, records),
+      ascii: exports.ascii.value === 1,
+    }
+  }
+
   /** Copies the next records in, as many as fit before a large one; none where plain code is faster. */
   #stage(bytes: Uint8Array, at: number, lengths: Lengths, from: number, end: number): { readonly count: number; readonly bytes: number } {
     const room = this.#staging.length
@@ -178,6 +273,10 @@ class WasmKernel implements RecordKernel {
     this.#staging.set(bytes.subarray(at, at + pieceBytes))
     return { count: index - from, bytes: pieceBytes }
   }
+}
+
+function highHalf(offset: number): number {
+  return Math.floor(offset / 0x1_0000_0000) | 0
 }
 
 let chosen: RecordKernel | undefined

@@ -75,16 +75,18 @@ export function writeRecordHeader(bytes: Uint8Array, at: number, offset: number,
   writeU32(bytes, at + 5, crc)
 }
 
-/** A run of entry records that stand one behind the other, found and checked: what readers decode. */
+/** A run of entry records, found and checked: what readers decode. */
 export interface RecordRun {
   /** Holds the records; it is used again for later runs. */
   readonly bytes: Uint8Array
-  /** Index of the first record's header in `bytes`. */
+  /** Index of the first record's header in `bytes`; where there are `starts`, of the place that they count from. */
   readonly at: number
   readonly firstOffset: number
+  /** Where the header of each record is, from `at` on. Absent: they stand one behind the other. */
+  readonly starts?: ArrayLike<number> | undefined
   /** Payload bytes of each record: its header is `recordHeaderBytes` in front of it. */
-  readonly lengths: readonly number[]
-  /** Where the first record's header stands in the file. */
+  readonly lengths: ArrayLike<number>
+  /** Where `at` is in the file. */
   readonly position: number
   /** All payloads are known to be ASCII. */
   readonly ascii: boolean

@@ -37,8 +37,8 @@ export interface ReadRange {
   readonly to: number
   /** Whether handed out bytes are the caller's own, or views that are valid until the next batch. */
   readonly copy: boolean
-  /** For who reads little: small pieces, into memory that nobody else uses meanwhile. */
-  readonly memory?: Uint8Array
+  /** For who reads a single entry: in pieces of so many bytes, into memory that nobody else uses meanwhile. */
+  readonly single?: { readonly chunkBytes: number; readonly memory?: Uint8Array } | undefined
   /** Cuts behind that the log had seen when `to` was determined. */
   readonly cutCount: number
 }
@@ -50,8 +50,6 @@ const entriesPerLoad = 512
  * runs for one value alone. Few large ones: what is held while the collector comes by makes it hold twice as much.
  */
 const bytesAhead = 64 * 1024
-/** Bytes of a read for who reads little. */
-const smallChunkBytes = 32 * 1024
 
 export class EntryReader<E> {
   readonly #log: ReadableLog
@@ -75,7 +73,6 @@ export class EntryReader<E> {
   readonly #payloads = new PayloadWindow()
   /** Entries that were taken since something was loaded. */
   #taken = 0
-  readonly #memory: { readonly chunkBytes?: number; readonly memory?: Uint8Array }
   /** What is wrong with the next entry, while those in front of it are handed out. */
   #failure: { readonly error: unknown } | undefined
 
@@ -83,7 +80,6 @@ export class EntryReader<E> {
     this.#log = log
     this.#range = range
     this.#next = range.from
-    this.#memory = range.memory === undefined ? {} : { memory: range.memory, chunkBytes: smallChunkBytes }
     this.#knownCuts = range.cutCount
   }
 
@@ -137,7 +133,7 @@ export class EntryReader<E> {
     this.#run = run
     this.#handedOut = this.#next - run.firstOffset
     this.#runAt = run.at
-    for (let index = 0; index < this.#handedOut; index++) this.#runAt += recordHeaderBytes + (run.lengths[index] as number)
+    for (let index = 0; run.starts === undefined && index < this.#handedOut; index++) this.#runAt += recordHeaderBytes + (run.lengths[index] as number)
     this.#payloads.lookAt(run.bytes, run.ascii)
   }
 
@@ -184,7 +180,7 @@ export class EntryReader<E> {
       } catch (error) {
         // A segment that a truncation took away is not damaged or missing.
         this.assertKept(this.#next)
-        const isThere = this.#segment === segment && segments.live.includes(segment)
+        const isThere = this.#segment === segment && segments.placeOf(segment) >= 0
         if (isThere && (this.#log.retry === undefined || !(yield* this.#log.retry(attempt++)))) throw error
         this.#standNowhere()
         continue
@@ -202,14 +198,24 @@ export class EntryReader<E> {
 
   #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0]): SegmentCursor {
     const { segments, adapter } = this.#log
-    this.#last = segments.lastOffsetOf(segments.live.indexOf(segment), this.#log.lastOffset)
-    const request = { segment, from: this.#next, last: this.#last, newest: segment === segments.newest, before: this.#before, ...this.#memory }
+    this.#last = segments.lastOffsetOf(segments.placeOf(segment), this.#log.lastOffset)
+    const { single } = this.#range
+    const request = {
+      segment,
+      from: this.#next,
+      last: this.#last,
+      newest: segment === segments.newest,
+      before: this.#before,
+      single: single !== undefined,
+      chunkBytes: single?.chunkBytes,
+      memory: single?.memory,
+    }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }
 
   #enterNextSegment(read: Segment, end: SegmentEnd): void {
     const { segments } = this.#log
-    const index = segments.live.indexOf(read)
+    const index = segments.placeOf(read)
     // Truncated in front, up to the entry that is next.
     if (index < 0) return this.#standNowhere()
     const segment = segments.live[index + 1]
@@ -225,16 +231,17 @@ export class EntryReader<E> {
   #decode(run: RecordRun, batch: StoredEntry<E>[], mostBytes: number): number {
     const { adapter } = this.#log
     const { copy } = this.#range
-    const { bytes, lengths, firstOffset } = run
+    const { bytes, starts, lengths, firstOffset } = run
     const payloads = this.#payloads
     const to = Math.min(this.#range.to, this.#last)
     const begin = this.#handedOut
     const end = Math.min(lengths.length, to - firstOffset + 1, begin + entriesPerLoad - this.#taken)
-    const from = this.#runAt
+    const from = starts === undefined ? this.#runAt : run.at + (starts[begin] as number)
     let at = from
     let index = begin
     try {
       for (; index < end && at - from < mostBytes; index++) {
+        if (starts !== undefined) at = run.at + (starts[index] as number)
         const payload = at + recordHeaderBytes
         const behind = payload + (lengths[index] as number)
         payloads.moveTo(payload, behind)

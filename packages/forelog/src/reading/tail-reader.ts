@@ -59,7 +59,7 @@ export class TailReader {
       if (this.#next > limit || this.#next < this.#log.firstOffset) return undefined
       const segment = this.#segment ?? segments.live[segments.indexOf(this.#next)]
       if (segment === undefined) return undefined
-      const index = segments.live.indexOf(segment)
+      const index = segments.placeOf(segment)
       if (index < 0) {
         this.#standNowhere()
         continue
@@ -75,7 +75,7 @@ export class TailReader {
           return run
         }
       } catch (error) {
-        const isGone = segments.cutCount !== this.#knownCuts || !segments.live.includes(segment)
+        const isGone = segments.cutCount !== this.#knownCuts || segments.placeOf(segment) < 0
         this.#standNowhere()
         if (isGone) return undefined
         throw error
@@ -123,7 +123,7 @@ export class TailReader {
 
   #enterNext(read: Segment, end: SegmentEnd): void {
     const { segments } = this.#log
-    const index = segments.live.indexOf(read)
+    const index = segments.placeOf(read)
     if (index < 0) return this.#standNowhere()
     const segment = segments.live[index + 1]
     if (segment === undefined) throw damage(read, read.bytes, this.#next, 'it ends before an entry that the log holds')
@@ -152,17 +152,28 @@ class RunCollector {
 
   /** Takes the records from `nextOffset` to `last` out of a run. */
   add(run: RecordRun, last: number): void {
+    const { starts, lengths } = run
     let at = run.at
     let start = at
-    for (const [index, length] of run.lengths.entries()) {
-      const offset = run.firstOffset + index
-      if (offset > last) break
-      at += recordHeaderBytes + length
-      if (offset < this.nextOffset) start = at
+    for (let index = 0; index < lengths.length && run.firstOffset + index <= last; index++) {
+      const header = starts === undefined ? at : run.at + (starts[index] as number)
+      if (header !== at) {
+        // A commit stands in between.
+        this.#addPiece(run.bytes, start, at)
+        start = header
+      }
+      const length = lengths[index] as number
+      at = header + recordHeaderBytes + length
+      if (run.firstOffset + index < this.nextOffset) start = at
       else this.#lengths.push(length)
     }
-    if (at > start) this.#pieces.push(run.bytes.slice(start, at))
-    this.bytes += at - start
+    this.#addPiece(run.bytes, start, at)
+  }
+
+  #addPiece(bytes: Uint8Array, from: number, to: number): void {
+    if (to <= from) return
+    this.#pieces.push(bytes.slice(from, to))
+    this.bytes += to - from
   }
 
   take(): TailRun {

@@ -6,6 +6,7 @@ import type { Steps } from '../steps.js'
 import { type Close, controlPrefixBytes, fromHex, saltAt, saltBytes, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import { findFlippedBit } from '../format/flipped-bit.js'
 import { type ChainPosition, claimedBytes, type GroupFailure } from '../format/group.js'
+import { numbersPerGroup } from '../format/kernel.js'
 import { durableOffsetOf, voucherAt } from '../format/vouchers.js'
 import type { FileWindow } from '../segments/file-window.js'
 import { GroupWalker } from '../segments/group-walker.js'
@@ -90,7 +91,33 @@ function* walk(window: FileWindow, from: Walked, verifyBodies: boolean): Steps<W
   let lastClosed: Walked | undefined
   /** Ends of groups that nothing has proven durable yet. */
   let unproven: Place[] = []
+  /** What is durable, by a record that was passed, up to an offset. */
+  const prove = (durableOffset: number): void => {
+    const stillUnproven = unproven.findIndex(({ expected }) => expected.nextOffset > durableOffset + 1)
+    const count = stillUnproven < 0 ? unproven.length : stillUnproven
+    if (count === 0) return
+    proven = unproven[count - 1]
+    unproven = unproven.slice(count)
+  }
   for (;;) {
+    const { position, expected } = walker
+    const stride = walker.stride(verifyBodies ? 0 : Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    if (stride !== undefined) {
+      const { groups } = stride
+      let { nextOffset } = expected
+      for (let at = 0; at < groups.length; at += numbersPerGroup) {
+        prove((groups[at + 3] as number) * 2 ** 32 + (groups[at + 4] as number))
+        nextOffset += groups[at + 2] as number
+        const isLast = at + numbersPerGroup === groups.length
+        unproven.push({
+          position: isLast ? walker.position : position + (groups[at + numbersPerGroup] as number),
+          expected: isLast ? walker.expected : { nextOffset, salt: expected.salt, previous: groups[at + numbersPerGroup + 1] as number },
+        })
+      }
+      entries += nextOffset - expected.nextOffset
+      close = undefined
+      continue
+    }
     const result = yield* walker.next(verifyBodies)
     if (result.found !== 'group') {
       const end = { position: walker.position, expected: walker.expected, lowWaterMark, close, proven, entries }
@@ -100,12 +127,7 @@ function* walk(window: FileWindow, from: Walked, verifyBodies: boolean): Steps<W
     if (content.kind === 'lowWaterMark') lowWaterMark = Math.max(lowWaterMark, content.firstWanted)
     close = content.kind === 'close' ? content : undefined
     const durableOffset = durableOffsetOf(content)
-    if (durableOffset !== undefined) {
-      const stillUnproven = unproven.findIndex(({ expected }) => expected.nextOffset > durableOffset + 1)
-      const count = stillUnproven < 0 ? unproven.length : stillUnproven
-      proven = unproven[count - 1] ?? proven
-      if (count > 0) unproven = unproven.slice(count)
-    }
+    if (durableOffset !== undefined) prove(durableOffset)
     if (content.kind === 'commit') {
       unproven.push({ position: walker.position, expected: next })
       entries += content.lengths.length

@@ -2,7 +2,8 @@
  * Walks a segment of format 2 group by group, from any place where the chain is known.
  */
 import type { Steps } from '../steps.js'
-import { type ChainPosition, type Group, type GroupFailure, readGroup } from '../format/group.js'
+import { isSmallCommit, type ChainPosition, type Group, type GroupFailure, readGroup } from '../format/group.js'
+import { recordKernel, type Stride, strideBytesMost } from '../format/kernel.js'
 import type { FileWindow } from './file-window.js'
 
 export type WalkResult =
@@ -11,10 +12,14 @@ export type WalkResult =
   | { readonly found: 'end' }
   | GroupFailure
 
+/** Bytes that are looked at for a stride at first, and where the last one found less than half of them. */
+const strideBytesLeast = 4 * 1024
+
 export class GroupWalker {
   readonly window: FileWindow
   #position: number
   #expected: ChainPosition
+  #strideBytes = strideBytesLeast
 
   constructor(window: FileWindow, position: number, expected: ChainPosition) {
     this.window = window
@@ -52,5 +57,25 @@ export class GroupWalker {
     this.#position = position + result.group.bytes
     this.#expected = result.group.next
     return { found: 'group', group: result.group, position }
+  }
+
+  /**
+   * Steps over several small groups at once, of what is loaded; undefined: the next one is none of those, and `step` says what it is. The
+   * records of those that reach beyond `from` are verified, and no group is taken that begins behind `last`.
+   */
+  stride(from: number, last: number): Stride | undefined {
+    const kernel = recordKernel()
+    const { window } = this
+    const position = this.#position
+    const at = window.indexOf(position)
+    const available = Math.min(window.available(position), this.#strideBytes)
+    if (kernel.walk === undefined || !isSmallCommit(window.bytes, at, available)) return undefined
+    const { nextOffset, salt, previous } = this.#expected
+    const stride = kernel.walk(window.bytes, at, available, { nextOffset, salt, previous, from, last })
+    if (stride === undefined) return undefined
+    this.#strideBytes = stride.bytes > available / 2 ? Math.min(this.#strideBytes * 2, strideBytesMost) : strideBytesLeast
+    this.#position = position + stride.bytes
+    this.#expected = { nextOffset: stride.nextOffset, salt, previous: stride.previous }
+    return stride
   }
 }

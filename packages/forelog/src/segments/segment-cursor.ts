@@ -9,6 +9,8 @@ import type { Steps } from '../steps.js'
 import { readSegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import type { FramingOf } from '../format/framed-record.js'
 import type { ChainPosition, Group } from '../format/group.js'
+import { blocksOf } from '../format/group-block.js'
+import { numbersPerGroup } from '../format/kernel.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
 import { FileWindow } from './file-window.js'
 import { GroupWalker, type WalkResult } from './group-walker.js'
@@ -51,10 +53,15 @@ export interface CursorRequest {
   /** Where an earlier cursor of the same segment stopped. */
   readonly at?: ReadingPlace | undefined
   /** Bytes of a read. */
-  readonly chunkBytes?: number
+  readonly chunkBytes?: number | undefined
+  /** Whether single entries are wanted: blocks of large groups are noted for those that come after. */
+  readonly single?: boolean
   /** Memory to read into, which nobody else uses meanwhile; more is made where it is too small. */
-  readonly memory?: Uint8Array
+  readonly memory?: Uint8Array | undefined
 }
+
+/** Groups from this size on are worth blocks. */
+const leastGroupOfBlocksBytes = 24 * 1024
 
 /** Reads a segment of format 2. */
 export class GroupCursor implements SegmentCursor {
@@ -108,6 +115,9 @@ export class GroupCursor implements SegmentCursor {
     const { index } = segment
     for (;;) {
       const { nextOffset } = walker.expected
+      const small = nextOffset <= last ? this.#stride(walker) : 'none'
+      if (small === 'passed') continue
+      if (small !== 'none') return { found: 'run', run: small }
       if (nextOffset <= last && index.wants(walker.position)) index.note({ ...walker.expected, offset: nextOffset, position: walker.position })
       const isWanted = (group: Group): boolean => group.next.nextOffset > from && nextOffset <= last
       const result = walker.step(isWanted)
@@ -116,9 +126,30 @@ export class GroupCursor implements SegmentCursor {
       this.#endsWithClose = content.kind === 'close'
       if (content.kind !== 'commit' || !isWanted(result.group)) continue
       const position = result.position + frame.bytes
+      if (this.#request.single === true && content.lengths.length > 1 && content.bodyBytes >= leastGroupOfBlocksBytes) {
+        index.noteBlocks(blocksOf(this.#window.bytes, this.#window.indexOf(position), position, content.firstOffset, content.lengths))
+      }
       const run = { bytes: this.#window.bytes, at: this.#window.indexOf(position), firstOffset: content.firstOffset, lengths: content.lengths, position, ascii: result.group.ascii }
       return { found: 'run', run }
     }
+  }
+
+  /** Several small groups at once, where such stand here. */
+  #stride(walker: GroupWalker): RecordRun | 'passed' | 'none' {
+    const { segment, from, last } = this.#request
+    const { position, expected } = walker
+    const stride = walker.stride(from, last)
+    if (stride === undefined) return 'none'
+    const { groups, starts, lengths, ascii } = stride
+    let offset = expected.nextOffset
+    for (let at = 0; at < groups.length; at += numbersPerGroup) {
+      const place = position + (groups[at] as number)
+      if (segment.index.wants(place)) segment.index.note({ offset, position: place, salt: expected.salt, previous: groups[at + 1] as number })
+      offset += groups[at + 2] as number
+    }
+    this.#endsWithClose = false
+    if (lengths.length === 0) return 'passed'
+    return { bytes: this.#window.bytes, at: this.#window.indexOf(position), firstOffset: offset - lengths.length, starts, lengths, position, ascii }
   }
 
   *#load(bytes: number): Steps<void> {

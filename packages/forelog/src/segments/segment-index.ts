@@ -1,7 +1,8 @@
 /**
  * Places within a segment from which it can be read: one for every so many bytes, noted by whoever walks past, so that a
- * segment is searched from its beginning once at the most.
+ * segment is searched from its beginning once at the most. And the blocks of large groups, once somebody read an entry of one.
  */
+import type { GroupBlock } from '../format/group-block.js'
 
 export interface ReadingPlace {
   /** Offset of the next entry there. */
@@ -20,10 +21,39 @@ export class SegmentIndex {
   #positions: number[] = []
   #previous: number[] = []
   #salt = ''
+  /** Of large groups, by their first offset. */
+  #blocks = new Map<number, readonly GroupBlock[]>()
+  #blockCount = 0
 
-  /** How many places are known. */
+  /** How many places are known; a block takes as much memory as two. */
   get size(): number {
-    return this.#positions.length
+    return this.#positions.length + 2 * this.#blockCount
+  }
+
+  /** Notes the blocks of a group, which begins at a place. */
+  noteBlocks(blocks: readonly GroupBlock[]): void {
+    const [first] = blocks
+    if (first === undefined || this.#blocks.has(first.firstOffset)) return
+    this.#blocks.set(first.firstOffset, blocks)
+    this.#blockCount += blocks.length
+  }
+
+  /** The block that holds an entry, where its group was noted. */
+  blockFor(offset: number): GroupBlock | undefined {
+    if (this.#blockCount === 0) return undefined
+    const place = this.#indexOf(offset)
+    const blocks = place < 0 ? undefined : this.#blocks.get(this.#offsets[place] as number)
+    if (blocks === undefined) return undefined
+    let low = 0
+    let high = blocks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((blocks[middle] as GroupBlock).firstOffset <= offset) low = middle + 1
+      else high = middle
+    }
+    const block = blocks[low - 1] as GroupBlock
+    // Behind a group another one may begin, without a place of its own.
+    return offset < block.firstOffset + block.count ? block : undefined
   }
 
   /** Whether a place there is far enough behind the last one to be noted. */
@@ -70,6 +100,8 @@ export class SegmentIndex {
     this.#offsets = []
     this.#positions = []
     this.#previous = []
+    this.#blocks = new Map()
+    this.#blockCount = 0
   }
 }
 

@@ -104,6 +104,14 @@ export class SegmentSet {
     return low
   }
 
+  /** Where a segment stands among the live ones; -1: it is none of them. */
+  placeOf(segment: Segment): number {
+    // Segments without an entry begin where the next one does.
+    let index = this.indexOf(segment.firstOffset)
+    while (index > 0 && this.#live[index] !== segment && this.#live[index]?.firstOffset === segment.firstOffset) index--
+    return this.#live[index] === segment ? index : -1
+  }
+
   /** The last offset of a segment: the next one begins behind it. */
   lastOffsetOf(index: number, lastOffset: number): number {
     const next = this.#live[index + 1]
@@ -233,9 +241,18 @@ export class SegmentSet {
   }
 
   *#closeIdle(atMost: number): Steps<void> {
+    // Asked after each read, and nearly always there is nothing to do.
+    let idleCount = 0
+    let isAnyGone = false
+    for (const [segment, { users }] of this.#open) {
+      if (users > 0) continue
+      idleCount++
+      if (this.placeOf(segment) < 0) isAnyGone = true
+    }
+    if (idleCount <= atMost && !isAnyGone) return
     const idle = [...this.#open].filter(([, held]) => held.users === 0)
     const oldest = idle.slice(0, Math.max(0, idle.length - atMost))
-    const gone = idle.filter(([segment]) => !this.#live.includes(segment))
+    const gone = idle.filter(([segment]) => this.placeOf(segment) < 0)
     for (const [segment, held] of new Set([...oldest, ...gone])) {
       this.#open.delete(segment)
       try {

@@ -128,4 +128,46 @@ describe('get', () => {
     expect(disk.pooled).toBe(0)
     await log.close()
   })
+
+  it('reads a block of a large group that was read once, and its lengths, not the group', async () => {
+    const { disk, log } = await reopened(count)
+    await log.get(1)
+    for (let offset = 1; offset <= count; offset += 101) {
+      disk.reset()
+      expect(await log.get(offset)).toEqual({ offset, entry: { type: 1, payload: bytesOf(`entry ${offset}`) } })
+      expect(disk.bytes).toBeLessThanOrEqual(18 * 1024)
+      expect(disk.inline + disk.pooled).toBe(2)
+    }
+    await log.close()
+  })
+
+  it.each([
+    ['payload', 0, 'the CRC of entry 7777 does not fit its payload'],
+    ['CRC', -1, 'the CRC of entry 7777 does not fit its payload'],
+    ['type', -5, 'the headers of a group are not those that its commit was written for'],
+    ['offset', -6, 'the record of entry 7777 has another offset'],
+  ])('notices a bit that was flipped in the %s since the group was read', async (_name, at, why) => {
+    const { disk, log } = await reopened(count)
+    await log.get(7776)
+    expect(await log.get(7777)).toEqual({ offset: 7777, entry: { type: 1, payload: bytesOf('entry 7777') } })
+    const path = log.segments()[0]?.path as string
+    const bytes = disk.contents(path).slice()
+    const payload = Buffer.from(bytes.buffer).indexOf('entry 7777')
+    bytes[payload + at] = (bytes[payload + at] as number) ^ 4
+    disk.place(path, bytes)
+    const error = await rejection('ERR_WAL_CORRUPT', log.get(7777))
+    expect(error.message).toContain(why)
+    await log.close()
+  })
+
+  it('gives no entry of a large group that was truncated, and those that took its offset', async () => {
+    const { log } = await reopened(count)
+    await log.get(count)
+    await log.truncateAfter(15_000)
+    await rejection('ERR_WAL_OFFSET_OUT_OF_RANGE', log.get(15_001))
+    await log.append({ type: 2, payload: bytesOf('another') })
+    expect((await log.get(15_001)).entry).toEqual({ type: 2, payload: bytesOf('another') })
+    expect((await log.get(15_000)).entry.payload).toEqual(bytesOf('entry 15000'))
+    await log.close()
+  })
 })
