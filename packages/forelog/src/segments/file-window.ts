@@ -69,8 +69,12 @@ export class FileWindow {
     return Math.max(0, this.fileBytes - position)
   }
 
-  /** Loads at least `bytes` from `position` on, or all that the file has; how many there are then. */
-  *load(position: number, bytes: number): Steps<number> {
+  /**
+   * Loads at least `bytes` from `position` on, or all that the file has; how many there are then.
+   *
+   * @param most how much is read where something has to be, if that is enough: for who will go on far behind
+   */
+  *load(position: number, bytes: number, most: number = Infinity): Steps<number> {
     const wanted = Math.min(bytes, this.left(position))
     if (this.available(position) >= wanted) return this.available(position)
     if (wanted > this.#chunkBytes) this.#chunkBytes = Math.max(this.#chunkBytes, Math.min(largestChunkBytes, 2 ** Math.ceil(Math.log2(wanted))))
@@ -78,8 +82,8 @@ export class FileWindow {
     const ahead = this.#ahead
     this.#ahead = undefined
     if (ahead !== undefined && goesOn && this.available(position) <= ahead.at) yield* this.#moveTo(ahead, position)
-    if (this.available(position) < wanted) yield* this.#read(position, wanted)
-    if (goesOn && wanted <= this.#chunkBytes) {
+    if (this.available(position) < wanted) yield* this.#read(position, wanted, Math.min(most, this.#chunkBytes))
+    if (goesOn && wanted <= this.#chunkBytes && most > this.#chunkBytes) {
       yield* step(
         () => undefined,
         async () => this.#readAhead(),
@@ -88,9 +92,9 @@ export class FileWindow {
     return this.available(position)
   }
 
-  *#read(position: number, wanted: number): Steps<void> {
+  *#read(position: number, wanted: number, chunkBytes: number): Steps<void> {
     const kept = this.available(position)
-    const bytes = Math.min(Math.max(wanted, kept + this.#chunkBytes), this.left(position))
+    const bytes = Math.min(Math.max(wanted, kept + chunkBytes), this.left(position))
     const target = this.#roomFor(bytes, position, kept)
     this.#start = position
     this.#at = 0

@@ -14,12 +14,16 @@ export type WalkResult =
 
 /** Bytes that are looked at for a stride at first, and where the last one found less than half of them. */
 const strideBytesLeast = 4 * 1024
+/** Behind a group of so many bytes that was passed over unread, the next one is expected to be as large: its commit is read alone. */
+const passedOverBytes = 64 * 1024
+const commitReadBytes = 8 * 1024
 
 export class GroupWalker {
   readonly window: FileWindow
   #position: number
   #expected: ChainPosition
   #strideBytes = strideBytesLeast
+  #passedOver = false
 
   constructor(window: FileWindow, position: number, expected: ChainPosition) {
     this.window = window
@@ -42,7 +46,7 @@ export class GroupWalker {
     for (;;) {
       const result = this.step(verifyBody)
       if (result.found !== 'more') return result
-      if ((yield* this.window.load(this.#position, result.bytes)) < result.bytes) return { found: 'nothing', why: 'the file became shorter while it was read' }
+      if ((yield* this.window.load(this.#position, result.bytes, this.#passedOver ? commitReadBytes : undefined)) < result.bytes) return { found: 'nothing', why: 'the file became shorter while it was read' }
     }
   }
 
@@ -56,6 +60,7 @@ export class GroupWalker {
     if (result.found !== 'group') return result
     this.#position = position + result.group.bytes
     this.#expected = result.group.next
+    this.#passedOver = verifyBody === false && result.group.bytes >= passedOverBytes
     return { found: 'group', group: result.group, position }
   }
 

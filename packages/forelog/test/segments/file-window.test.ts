@@ -24,15 +24,15 @@ describe.each<[string, <T>(steps: Steps<T>) => Promise<T>]>([
   ['pooled', runPooled],
 ])('a window, %s', (_way, run) => {
   it('has the bytes of the file wherever it is moved to, however much is asked for', async () => {
-    const steps = fc.array(fc.record({ by: fc.integer({ min: -40, max: 120 }), bytes: fc.integer({ min: 1, max: 90 }), rare: fc.nat(9) }), { maxLength: 40 })
+    const steps = fc.array(fc.record({ by: fc.integer({ min: -40, max: 120 }), bytes: fc.integer({ min: 1, max: 90 }), rare: fc.nat(9), most: fc.option(fc.integer({ min: 1, max: 100 }), { nil: undefined }) }), { maxLength: 40 })
     await fc.assert(
       fc.asyncProperty(steps, fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 600 }), async (moves, chunkBytes, fileBytes) => {
         const { window, content } = await windowOn(fileBytes, chunkBytes)
         let position = 0
-        for (const { by, bytes, rare } of moves) {
+        for (const { by, bytes, rare, most } of moves) {
           position = Math.max(0, Math.min(fileBytes, position + (rare === 0 ? by * 5 : Math.abs(by))))
           const wanted = Math.min(bytes, fileBytes - position)
-          expect(await run(window.load(position, bytes))).toBeGreaterThanOrEqual(wanted)
+          expect(await run(window.load(position, bytes, most))).toBeGreaterThanOrEqual(wanted)
           expect(window.available(position)).toBeGreaterThanOrEqual(wanted)
           expect(loaded(window, position, wanted)).toEqual(content.slice(position, position + wanted))
           const all = window.available(position)

@@ -90,6 +90,27 @@ describe('walking a segment of format 2', () => {
       { numRuns: 300 },
     )
   })
+
+  it('passes over the bodies of large groups without reading them, where nobody asks for them', () => {
+    const segment = new SegmentBuilder(fields)
+    for (let group = 0; group < 20; group++) segment.commit([{ type: 1, payload: new Uint8Array(300_000).fill(group) }])
+    const bytes = segment.bytes()
+    const readBy = (verify: boolean): number => {
+      const window = windowOn(bytes, 256 * 1024)
+      const { file } = window
+      const read = file.read.bind(file)
+      let total = 0
+      file.read = function* (target, position) {
+        const count = yield* read(target, position)
+        total += count
+        return count
+      }
+      expect(walkGroups(window, bytes, verify)).toMatchObject({ found: 'end', end: bytes.length, nextOffset: 21 })
+      return total
+    }
+    expect(readBy(true)).toBe(bytes.length - segmentHeaderBytes)
+    expect(readBy(false)).toBeLessThan(bytes.length / 8)
+  })
 })
 
 describe('walking a segment of format 1', () => {
