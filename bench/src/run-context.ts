@@ -22,6 +22,8 @@ export interface RunContext {
   wants(line: number): boolean
   /** Whether one round has to do from now on. */
   isLate(): boolean
+  /** Measures a part of a line, or skips it where the time for all of them is over. */
+  part(what: string, measure: () => Promise<void>): Promise<void>
   report(measure: Measure): void
   chart(chart: Chart): void
   skip(what: string): void

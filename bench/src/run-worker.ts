@@ -7,6 +7,19 @@ import type { ResultOf, Task } from './worker.js'
 
 const worker = fileURLToPath(new URL('./worker.js', import.meta.url))
 
+/** When processes are ended that still run then: what is measured in a given time may meet a disk, or a machine, that is in no hurry. */
+let deadlineMs = Infinity
+
+/** In milliseconds from now on. */
+export function endAllWithin(ms: number): void {
+  deadlineMs = performance.now() + ms
+}
+
+/** Whether that time has come. */
+export function isPastDeadline(): boolean {
+  return performance.now() >= deadlineMs
+}
+
 export interface HowToRun {
   /** A command in front of node, strace for example. */
   readonly through?: readonly string[]
@@ -34,7 +47,8 @@ interface Ended {
 export function run(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   const [program, ...args] = command as [string, ...string[]]
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+    const timeout = deadlineMs === Infinity ? undefined : Math.max(1, Math.ceil(deadlineMs - performance.now()))
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, timeout, killSignal: 'SIGKILL' })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))

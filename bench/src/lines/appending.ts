@@ -14,8 +14,8 @@ type Shape = Pick<AppendTask, 'durable' | 'writers' | 'batch' | 'payloadBytes'>
 
 export async function measureAppending(context: RunContext): Promise<void> {
   await byWriters(context)
-  if (context.wants(4)) await batches(context)
-  if (context.wants(5)) await unsynced(context)
+  if (context.wants(4)) await context.part('line 4', () => batches(context))
+  if (context.wants(5)) await context.part('line 5', () => unsynced(context))
 }
 
 async function byWriters(context: RunContext): Promise<void> {
@@ -28,17 +28,20 @@ async function byWriters(context: RunContext): Promise<void> {
   const points = new Map<number, Record<string, number[]>>()
   for (const { line, writers } of wanted) {
     const shape = { durable: true, writers, batch: 1, payloadBytes }
-    const { rates, cpuUs } = await sideBySide(context, shape, line === 1 ? floorRuns(context, 1) : {})
-    points.set(writers, rates)
-    context.report({ line, name: nameOf(writers), unit: 'appends/s', samples: rates, goals: goalsByWriters(line, rates) })
-    if (line === 3) context.report({ line, name: `${nameOf(writers)}: processor time of the process`, unit: 'µs/append', samples: cpuUs, goals: [] })
-    await syncs(context, line, shape)
+    await context.part(`line ${line}`, async () => {
+      const { rates, cpuUs } = await sideBySide(context, shape, line === 1 ? floorRuns(context, 1) : {})
+      points.set(writers, rates)
+      context.report({ line, name: nameOf(writers), unit: 'appends/s', samples: rates, goals: goalsByWriters(line, rates) })
+      if (line === 3) context.report({ line, name: `${nameOf(writers)}: processor time of the process`, unit: 'µs/append', samples: cpuUs, goals: [] })
+    })
+    await context.part(`line ${line}, syncs per entry`, () => syncs(context, line, shape))
   }
-  if (wanted.length === 3) {
+  if (wanted.length < 3) return
+  await context.part('appends by writers', async () => {
     points.set(10, (await sideBySide(context, { durable: true, writers: 10, batch: 1, payloadBytes })).rates)
     throughputChart(context, points)
-    await latencies(context)
-  }
+  })
+  await context.part('latencies', () => latencies(context))
 }
 
 const nameOf = (writers: number): string => (writers === 1 ? 'one writer that awaits each append' : `${writers} writers`)

@@ -9,9 +9,9 @@ const mebibyte = 1024 * 1024
 
 export async function measureCost(context: RunContext): Promise<void> {
   if (!context.wants(9)) return
-  await memory(context)
-  await manySegments(context)
-  if (context.mode !== 'quick') await againstSize(context)
+  await context.part('line 9, memory', () => memory(context))
+  await context.part('line 9, many segments', () => manySegments(context))
+  if (context.mode !== 'quick') await context.part('cost against size', () => againstSize(context))
 }
 
 async function memory(context: RunContext): Promise<void> {

@@ -4,7 +4,7 @@
 import { median } from '../numbers.js'
 import { inScratch, inTurn, mapSamples, ours, type RunContext } from '../run-context.js'
 import { runTask } from '../run-worker.js'
-import type { Slowness } from '../slow-syncs.js'
+import type { Slowness, SlowSyncs } from '../slow-syncs.js'
 
 const disks: readonly Slowness[] = [
   { name: 'syncs of 5 ms', syncUs: 5000 },
@@ -15,7 +15,7 @@ const disks: readonly Slowness[] = [
 export async function measureEventLoop(context: RunContext): Promise<void> {
   if (!context.wants(10)) return
   await slowDisks(context)
-  await aroundRolls(context)
+  await context.part('line 10, around rolls', () => aroundRolls(context))
 }
 
 async function slowDisks(context: RunContext): Promise<void> {
@@ -23,29 +23,33 @@ async function slowDisks(context: RunContext): Promise<void> {
   if (slowSyncs === undefined) return context.skip('line 10, slower disks: there is neither a C compiler (cc) nor strace on Linux to play them with')
   for (const disk of disks) {
     for (const writers of disk.syncUs === 5000 ? [1000] : [1, 1000]) {
-      context.progress(`event loop: ${disk.name}, ${writers} writers`)
-      const rounds = context.mode === 'quick' ? 1 : context.rounds
-      const measureMs = Math.max(context.measureMs, 1000)
-      const shape = { task: 'append', durable: true, writers, batch: 1, payloadBytes: 128, warmUpMs: 0, measureMs, loopDelay: true } as const
-      // Who blocks while it syncs lets no timer run, and so has no delay that could be counted.
-      const waiting = context.contenders.filter(({ name }) => name !== 'node:fs' && name !== 'better-sqlite3')
-      const compared = context.mode === 'quick' ? waiting.slice(0, 2) : waiting
-      const runs = Object.fromEntries(
-        compared.map(({ name }) => [name, () => inScratch(context, (directory) => runTask({ ...shape, contender: name, directory }, slowSyncs.by(disk)))]),
-      )
-      const results = await inTurn(context, rounds, runs)
-      const delays = mapSamples(results, ({ loopDelayMs }) => loopDelayMs?.p99 ?? Number.NaN)
       const who = writers === 1 ? 'one writer' : `${writers} writers`
-      context.report({
-        line: 10,
-        name: `p99 of the event loop's delay: ${disk.name}, ${who}`,
-        unit: 'ms',
-        samples: delays,
-        goals: [{ text: 'ms', value: median(delays[ours] ?? []), atMost: 5 }],
-      })
-      context.report({ line: 10, name: `appends: ${disk.name}, ${who}`, unit: 'appends/s', samples: mapSamples(results, ({ entries, ms }) => entries / (ms / 1000)), goals: [] })
+      await context.part(`line 10, ${disk.name}, ${who}`, () => slowDisk(context, slowSyncs, disk, writers, who))
     }
   }
+}
+
+async function slowDisk(context: RunContext, slowSyncs: SlowSyncs, disk: Slowness, writers: number, who: string): Promise<void> {
+  context.progress(`event loop: ${disk.name}, ${who}`)
+  const rounds = context.mode === 'quick' ? 1 : context.rounds
+  const measureMs = Math.max(context.measureMs, 1000)
+  const shape = { task: 'append', durable: true, writers, batch: 1, payloadBytes: 128, warmUpMs: 0, measureMs, loopDelay: true } as const
+  // Who blocks while it syncs lets no timer run, and so has no delay that could be counted.
+  const waiting = context.contenders.filter(({ name }) => name !== 'node:fs' && name !== 'better-sqlite3')
+  const compared = context.mode === 'quick' ? waiting.slice(0, 2) : waiting
+  const runs = Object.fromEntries(
+    compared.map(({ name }) => [name, () => inScratch(context, (directory) => runTask({ ...shape, contender: name, directory }, slowSyncs.by(disk)))]),
+  )
+  const results = await inTurn(context, rounds, runs)
+  const delays = mapSamples(results, ({ loopDelayMs }) => loopDelayMs?.p99 ?? Number.NaN)
+  context.report({
+    line: 10,
+    name: `p99 of the event loop's delay: ${disk.name}, ${who}`,
+    unit: 'ms',
+    samples: delays,
+    goals: [{ text: 'ms', value: median(delays[ours] ?? []), atMost: 5 }],
+  })
+  context.report({ line: 10, name: `appends: ${disk.name}, ${who}`, unit: 'appends/s', samples: mapSamples(results, ({ entries, ms }) => entries / (ms / 1000)), goals: [] })
 }
 
 async function aroundRolls(context: RunContext): Promise<void> {

@@ -10,8 +10,8 @@ const megabyte = 1e6
 
 export async function measureOpening(context: RunContext): Promise<void> {
   if (!context.wants(8)) return
-  await clean(context)
-  await unclean(context)
+  await context.part('line 8, after a clean close', () => clean(context))
+  await context.part('line 8, after SIGKILL', () => unclean(context))
 }
 
 async function clean(context: RunContext): Promise<void> {

@@ -8,7 +8,7 @@ import { runTask } from '../run-worker.js'
 
 export async function measureReplaying(context: RunContext): Promise<void> {
   if (context.wants(6)) await rawReplay(context)
-  if (context.wants(7)) await jsonReplay(context)
+  if (context.wants(7)) await context.part('line 7', () => jsonReplay(context))
 }
 
 const sizes: readonly { readonly payloadBytes: number; readonly entries: number; readonly goal?: (entriesPerS: number) => Goal }[] = [
@@ -24,27 +24,29 @@ async function rawReplay(context: RunContext): Promise<void> {
   const points = new Map<number, Record<string, number[]>>()
   for (const { payloadBytes, entries: usualEntries, goal } of sizes) {
     if (quick && goal === undefined) continue
-    context.progress(`replay of ${payloadBytes}-byte entries`)
-    const ourEntries = quick ? usualEntries / 4 : usualEntries
-    const rates = await inScratch(context, async (directory) => {
-      const runs: Record<string, () => Promise<number>> = {}
-      for (const { name } of context.contenders) {
-        // Rates don't depend on the number, and some take long to fill.
-        const entries = name === ours || name === 'node:fs' ? ourEntries : ourEntries / (quick ? 10 : 4)
-        const store = `${directory}/${name.replace(':', '-')}`
-        await runTask({ task: 'fill', contender: name, directory: store, entries, payloadBytes, batch: 1000, end: 'closed' })
-        runs[name] = async () => {
-          const result = await runTask({ task: 'replay', contender: name, directory: store, warmUps: 1 })
-          if (result.entries !== entries || result.bytes !== entries * payloadBytes) throw new Error(`${name} replayed ${result.entries} of ${entries} entries`)
-          return result.entries / (result.ms / 1000)
+    await context.part(`line 6, ${payloadBytes}-byte entries`, async () => {
+      context.progress(`replay of ${payloadBytes}-byte entries`)
+      const ourEntries = quick ? usualEntries / 4 : usualEntries
+      const rates = await inScratch(context, async (directory) => {
+        const runs: Record<string, () => Promise<number>> = {}
+        for (const { name } of context.contenders) {
+          // Rates don't depend on the number, and some take long to fill.
+          const entries = name === ours || name === 'node:fs' ? ourEntries : ourEntries / (quick ? 10 : 4)
+          const store = `${directory}/${name.replace(':', '-')}`
+          await runTask({ task: 'fill', contender: name, directory: store, entries, payloadBytes, batch: 1000, end: 'closed' })
+          runs[name] = async () => {
+            const result = await runTask({ task: 'replay', contender: name, directory: store, warmUps: 1 })
+            if (result.entries !== entries || result.bytes !== entries * payloadBytes) throw new Error(`${name} replayed ${result.entries} of ${entries} entries`)
+            return result.entries / (result.ms / 1000)
+          }
         }
+        return inTurn(context, context.rounds, runs)
+      })
+      points.set(payloadBytes, rates)
+      if (goal !== undefined) {
+        context.report({ line: 6, name: `replay of ${payloadBytes}-byte entries, raw views in batches`, unit: 'entries/s', samples: rates, goals: [goal(median(rates[ours] ?? []))] })
       }
-      return inTurn(context, context.rounds, runs)
     })
-    points.set(payloadBytes, rates)
-    if (goal !== undefined) {
-      context.report({ line: 6, name: `replay of ${payloadBytes}-byte entries, raw views in batches`, unit: 'entries/s', samples: rates, goals: [goal(median(rates[ours] ?? []))] })
-    }
   }
   context.chart({
     title: 'Replay by entry size',
