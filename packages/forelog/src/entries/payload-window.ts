@@ -15,6 +15,9 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class PayloadWindow {
   #bytes: Uint8Array = nothing
+  /** What it is a part of: asked once, for that takes longer than making a view. */
+  #shared: ArrayBufferLike = nothing.buffer
+  #offset = 0
   /** The same memory; made when a text is asked for. */
   #buffer: Buffer | undefined
   #ascii = false
@@ -29,6 +32,8 @@ export class PayloadWindow {
   lookAt(bytes: Uint8Array, ascii: boolean): void {
     if (bytes !== this.#bytes) {
       this.#bytes = bytes
+      this.#shared = bytes.buffer
+      this.#offset = bytes.byteOffset
       this.#buffer = undefined
     }
     // The same memory may hold something else by now.
@@ -44,8 +49,7 @@ export class PayloadWindow {
 
   /** The payload, as a view that is a plain Uint8Array. */
   get bytes(): Uint8Array {
-    const { buffer, byteOffset } = this.#bytes
-    return new Uint8Array(buffer, byteOffset + this.#from, this.#to - this.#from)
+    return new Uint8Array(this.#shared, this.#offset + this.#from, this.#to - this.#from)
   }
 
   /** A copy of the payload, a plain Uint8Array, too. */
@@ -72,8 +76,7 @@ export class PayloadWindow {
   }
 
   #memory(): Buffer {
-    const { buffer, byteOffset, length } = this.#bytes
-    this.#buffer ??= Buffer.from(buffer, byteOffset, length)
+    this.#buffer ??= Buffer.from(this.#shared, this.#offset, this.#bytes.length)
     return this.#buffer
   }
 }
