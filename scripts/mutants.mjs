@@ -73,15 +73,17 @@ console.log(`  pass, ${seconds(beganMs)} s`)
 
 const survivors = []
 const killed = []
+const broken = []
 const waiting = [...chosen]
 await Promise.all(copies.map(work))
 console.log(`${killed.length} of ${chosen.length} mutants killed, ${seconds(beganMs)} s`)
 for (const { name } of survivors) console.log(`SURVIVED: ${name}`)
+for (const { name, why } of broken) console.log(`NOT RUN: ${name}: ${why}`)
 if (values.write) {
   noteKilled(chosen, killed)
   writeTable()
 }
-process.exit(survivors.length === 0 ? 0 : 1)
+process.exit(survivors.length + broken.length === 0 ? 0 : 1)
 
 function shardOf(all) {
   const [, index, count] = /^(\d+)\/(\d+)$/.exec(values.shard) ?? []
@@ -125,11 +127,18 @@ async function work(copy) {
       writeFileSync(path, source.split(from).join(to))
     }
     let killer
-    for (const round of roundsFor(mutant)) {
-      killer = await firstFailure(copy, round)
-      if (killer !== undefined) break
+    try {
+      for (const round of roundsFor(mutant)) {
+        killer = await firstFailure(copy, round)
+        if (killer !== undefined) break
+      }
+    } catch (error) {
+      broken.push({ name: mutant.name, why: error.message })
+      console.log(`NOT RUN   ${mutant.name}`)
+      continue
+    } finally {
+      for (const [path, source] of before) writeFileSync(path, source)
     }
-    for (const [path, source] of before) writeFileSync(path, source)
     if (killer === undefined) survivors.push(mutant)
     else killed.push({ name: mutant.name, file: killer.file, test: killer.test })
     const by = killer === undefined ? '' : `\n          by ${killer.file}: ${killer.test}\n          ${killer.why}`

@@ -1347,7 +1347,7 @@ export const mutants = [
     tests: [truncation],
   },
   {
-    name: 'a cut that changes nothing empties the log',
+    name: 'a cut at the last offset makes a new segment',
     file: 'write-ahead-log.ts',
     from: '    if (offset === lastOffset) return\n',
     to: '',

@@ -212,6 +212,53 @@ describe('a cursor', () => {
 })
 
 describe('a cursor and a crash', () => {
+  it('that was deleted does not come back', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk)
+    await fill(log, 3)
+    const cursor = await log.cursor('a')
+    await cursor.commit(2)
+    await cursor.close()
+    expect(await log.deleteCursor('a')).toBe(true)
+    const after = await openOn(disk.afterCrash('none'))
+    expect(await after.cursors()).toEqual([])
+  })
+
+  it('shows what no later crash takes back, though its own sync had failed', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk)
+    await fill(log, 5)
+    const cursor = await log.cursor('a')
+    await cursor.commit(2)
+    // The page cache has the bytes, and the disk has not.
+    disk.fail({ kind: 'write', path: 'cursors', code: 'EIO', syncFailure: 'ext4' })
+    await cursor.commit(4).catch(() => {})
+    await cursor.close()
+    const again = await log.cursor('a')
+    const shown = again.offset
+    const after = await openOn(disk.afterCrash('none'))
+    expect((await after.cursor('a')).offset).toBe(shown)
+  })
+
+  it('takes the commit before where the bytes of the last one do not fit their CRC, and is refused where neither do', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk)
+    await fill(log, 5)
+    const cursor = await log.cursor('a')
+    for (const offset of [2, 4]) await cursor.commit(offset)
+    await cursor.close()
+    const path = `${directory}/cursors/a.cursor`
+    const bytes = disk.contents(path)
+    // The sequences 1 and 2 stand in the slots 1 and 0; in each the lowest byte of the committed offset.
+    for (const [at, expected] of [[47, 2], [4096 + 47, undefined]] as const) {
+      bytes[at] = (bytes[at] as number) ^ 1
+      disk.place(path, bytes)
+      const after = await openOn(disk.copy())
+      if (expected === undefined) await rejection('ERR_WAL_CORRUPT', after.cursor('a'))
+      else expect((await after.cursor('a')).offset).toBe(expected)
+    }
+  })
+
   it('is what was acknowledged last, or what was being committed', async () => {
     const report = await exploreCrashes<number>({
       seed: 5,

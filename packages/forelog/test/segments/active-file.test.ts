@@ -2,8 +2,11 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createDurably } from '../../src/files/durable-file.js'
 import { WriteAheadLog } from '../../src/index.js'
-import { type DiskCall, SimulatedDisk } from '../../src/testing/index.js'
+import { ActiveFile } from '../../src/segments/active-file.js'
+import { runBlocking } from '../../src/steps.js'
+import { type DiskCall, type Fault, SimulatedDisk } from '../../src/testing/index.js'
 
 const directory = '/data/log'
 const payload = new Uint8Array(100).fill(1)
@@ -64,6 +67,44 @@ describe('the newest segment is filled ahead', () => {
     await log.close()
     const [segment] = log.segments()
     expect(disk.openSync(segment?.path as string, { access: 'read' }).sizeSync()).toBe(segment?.bytes)
+  })
+})
+
+describe('what is filled ahead', () => {
+  /** A file with some bytes of records, and zeros behind them whose sync is under way in the pool. */
+  function filling(fault?: Fault): { disk: SimulatedDisk; active: ActiveFile } {
+    const disk = new SimulatedDisk({ seed: 1, directories: [directory] })
+    const active = new ActiveFile(disk, runBlocking(createDurably(disk, directory, 'a', 'b', [payload], 0o666)), payload.length)
+    if (fault !== undefined) disk.fail(fault)
+    runBlocking(active.fill(payload.length, 1_000_000))
+    runBlocking(active.openThrough())
+    return { disk, active }
+  }
+
+  it('is written through once it is on stable storage, and not before', async () => {
+    const { disk, active } = filling()
+    expect(disk.unsynced().sectors).toBeGreaterThan(0)
+    expect(active.isFilled(payload.length + 1)).toBe(false)
+    await active.whenIdle()
+    expect(disk.unsynced().sectors).toBe(0)
+    expect(active.isFilled(payload.length + 1)).toBe(true)
+    expect(active.isFilled(1_000_000)).toBe(false)
+  })
+
+  it('counts no more once it was cut off, though its sync ends later', async () => {
+    const { active } = filling()
+    runBlocking(active.cut(payload.length))
+    await active.whenIdle()
+    expect(active.isFilled(payload.length + 1)).toBe(false)
+    expect(active.isFilled(payload.length)).toBe(true)
+  })
+
+  it('is never written through where its sync failed, and nothing more is filled', async () => {
+    const { disk, active } = filling({ kind: 'dataSync', code: 'EIO' })
+    await active.whenIdle()
+    expect(disk.faultsTold).toBe(1)
+    expect(active.isFilled(payload.length + 1)).toBe(false)
+    expect(active.wantsFill(payload.length, 1_000_000)).toBe(false)
   })
 })
 
