@@ -961,6 +961,7 @@ export const mutants = [
     file: 'recovery/decide.ts',
     from: "if (header !== 'empty' && 'broken' in header) return refuseSegment(segment, `nothing",
     to: 'if (header === null) return refuseSegment(segment, `nothing',
+    also: [{ file: 'recovery/decide.ts', from: "if (header !== 'empty' && header.logId !== logId) return", to: "if (header === null) return" }],
     tests: [decide, rows],
   },
   {

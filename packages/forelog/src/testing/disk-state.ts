@@ -169,9 +169,14 @@ export function writeBytes(
     addVersion(file, index, { at, data, cut: false, clean: false })
   }
   const end = position + bytes
-  const isSizeLost = file.sizes.at(-1)?.clean === true && end > file.durableSize
   if (end > file.size) resize(file, end, at, true)
-  else if (isSizeLost) file.sizes.push({ at, size: end, byWrite: true, clean: false })
+  else if (end > sizeToCome(file)) file.sizes.push({ at, size: end, byWrite: true, clean: false })
+}
+
+/** What a sync that succeeds would make of the size: where a failed one lost it, only what was written again since. */
+function sizeToCome(file: FileState): number {
+  const lost = file.sizes.findLastIndex(({ clean }) => clean)
+  return lost < 0 ? file.size : (file.sizes.slice(lost + 1).at(-1)?.size ?? file.durableSize)
 }
 
 /** Cuts the file or lengthens it, as a change at `at`. */

@@ -65,6 +65,9 @@ describe('a voucher for a failing group', () => {
   it('lies below its own next offset, told by the low half of that', () => {
     // As if the record were of entries far below: its durable offset is not below 12, the next offset that its field says.
     expect(voucher(record((segment) => segment.durable(19, { offset: 12 })), 10)).toBe('none')
+    // What stands behind entry 18 can't say that entry 19 is durable; what stands behind that one can.
+    expect(voucher(record((segment) => segment.durable(19, { offset: 19 })), 10)).toBe('none')
+    expect(voucher(record((segment) => segment.durable(19, { offset: 20 })), 10)).toBe('voucher')
     expect(voucher(record((segment) => segment.durable(2 ** 32 + 4), { firstOffset: 2 ** 32 + 5 }), 2 ** 32 - 3)).toBe('voucher')
   })
 

@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { crc32 } from '../support/reference-reader.js'
 import { concat, cutTo, entryRecord, filesOf, flipBit, kinds, SegmentBuilder, skippable, u64, zeroSector } from '../support/reference-writer.js'
 import { SimulatedCrash, type SimulatedDisk } from '../../src/testing/index.js'
+import { WriteAheadLog } from '../../src/write-ahead-log.js'
+import { ExampleEntry2, exampleEntries } from '../support/waltest.js'
 import { contentsOf, directory, diskWith, diskWithFirst, entriesOf, filesOn, firstSegment, openOn, refusalOn, unsynced } from './disk-with.js'
 
 const modes = ['truncate', 'strict'] as const
@@ -347,6 +349,23 @@ describe('row G: segments that do not follow from each other', () => {
       expect(await refusalOn(diskWith(new Map(files).set(name, Uint8Array.of(1)))), name).toMatchObject({ code: 'ERR_WAL_CORRUPT', path: join(directory, name) })
     }
     expect(await refusalOn(diskWith(new Map(files).set('4.wal', entryRecord(1, 0, new Uint8Array(6)))))).toMatchObject({ code: 'ERR_WAL_CORRUPT' })
+    // The other way round, where a log of format 1 would take the newer file for a torn tail.
+    const disk = diskWith(new Map([['1.wal', entryRecord(1, 1, Uint8Array.of(0, 0))], [second.name(), second.bytes()]]))
+    const error = await refusalOn(disk, { entries: exampleEntries } as never)
+    expect(error).toMatchObject({ code: 'ERR_WAL_CORRUPT', path: pathOf(second) })
+    expect(error.message).toContain('both formats')
+  })
+
+  it('are refused in format 1 as well: one missing in the middle', async () => {
+    const disk = diskWith(new Map())
+    const log = await WriteAheadLog.open(directory, { fileSystem: disk, format: 1, entries: exampleEntries, maxSegmentSize: 1 })
+    for (const name of ['a', 'b', 'c', 'd']) await log.append(new ExampleEntry2(true, name))
+    await log.close()
+    for (const gone of ['2.wal', '3.wal']) {
+      const without = disk.copy()
+      without.removeSync(join(directory, gone))
+      expect(await refusalOn(without, { entries: exampleEntries } as never), gone).toMatchObject({ code: 'ERR_WAL_SEGMENT_MISSING', segmentId: Number.parseInt(gone, 10) })
+    }
   })
 
   it('are no fault below the low-water mark: what is dead there is removed, unless nobody can say what it was', async () => {

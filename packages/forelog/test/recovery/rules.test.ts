@@ -369,3 +369,22 @@ describe('rule 8: a log that failed keeps its lock while a call of it is in flig
     await next.close()
   })
 })
+
+describe('row I: what is not proven durable is written again before it is shown', () => {
+  it('all of it, however long it is', async () => {
+    // A failed sync leaves pages that are clean, and that the disk never got.
+    const disk = emptyDisk({ syncFailure: 'ext4' })
+    const log = await openOn(disk, { sync: 'manual' })
+    const entries = entriesOf(...Array.from({ length: 30 }, (_, index) => 100_000 + index))
+    for (const entry of entries) await log.append(entry)
+    disk.fail({ kind: 'dataSync', code: 'EIO' })
+    await expect(log.sync()).rejects.toMatchObject({ code: 'ERR_WAL_SYNC_FAILED' })
+    await expect(log.close()).rejects.toMatchObject({ code: 'ERR_WAL_FAILED' })
+    const payloadsOf = (entriesOfLog: readonly { payload: Uint8Array }[]): Buffer => Buffer.concat(entriesOfLog.map(({ payload }) => payload))
+    const next = await openOn(disk)
+    expect(next.lastOffset).toBe(30)
+    const after = await openOn(disk.afterCrash('none'))
+    expect(after.lastOffset).toBe(30)
+    expect(payloadsOf(contentsOf(after)).equals(payloadsOf(entries))).toBe(true)
+  })
+})

@@ -516,6 +516,20 @@ describe('a failed sync', () => {
     expect(marks(disk.afterCrash('none'))).toEqual([1, 2, 2])
   })
 
+  it('as on ext4 loses the size, which is back as far as it was written again, in however many writes', () => {
+    const { disk, file } = diskWithFile(1)
+    file.writeSync([filled(2, 4 * sector)], sector)
+    disk.fail({ kind: 'dataSync' })
+    expect(codeOf(() => file.dataSyncSync())).toBe('EIO')
+    for (const at of [1, 2, 3]) file.writeSync([filled(2, sector)], at * sector)
+    file.dataSyncSync()
+    expect(marks(disk.afterCrash('none'))).toEqual([1, 2, 2, 2])
+    file.writeSync([filled(2, sector)], 4 * sector)
+    file.dataSyncSync()
+    expect(disk.outcomes().count).toBe(1)
+    expect(marks(disk.afterCrash('none'))).toEqual([1, 2, 2, 2, 2])
+  })
+
   it('as on Btrfs: the old bytes and the old size are back', () => {
     const { disk, file } = diskWithFile(1, { syncFailure: 'btrfs' })
     file.writeSync([filled(2, 3 * sector)], 0)
