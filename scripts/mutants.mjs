@@ -5,6 +5,7 @@
 //     --shard 2/4     the second quarter of them
 //     --tests A,B     these test files and no others: who else would notice
 //     --named         only the tests that each mutant names, without those behind them and without the crashes: quick
+//     --unchecked     without the run in front that has no mutant: when that was just done
 //     --jobs N        so many at a time; default: as many as there are processors, 4 at the most
 //     --write         notes who killed what in scripts/mutants/killed.json, and puts the table into docs/RELIABILITY.md
 //
@@ -50,6 +51,7 @@ const { values } = parseArgs({
     shard: { type: 'string', default: '1/1' },
     tests: { type: 'string' },
     named: { type: 'boolean', default: false },
+    unchecked: { type: 'boolean', default: false },
     jobs: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
@@ -66,10 +68,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 
 const beganMs = performance.now()
 const copies = Array.from({ length: jobs }, (_, index) => makeCopy(join(home, `copy-${index}`)))
-const files = [...new Set(chosen.flatMap(roundsFor).flat())]
-console.log(`${chosen.length} mutants, ${jobs} at a time. First ${files.length} test files without any`)
-await control()
-console.log(`  pass, ${seconds(beganMs)} s`)
+console.log(`${chosen.length} mutants, ${jobs} at a time`)
+if (!values.unchecked) await control()
 
 const survivors = []
 const killed = []
@@ -107,11 +107,13 @@ function roundsFor({ tests }) {
 
 /** The tests without a mutant, divided among the copies. */
 async function control() {
-  const left = [...files].sort((a, b) => Number(b.startsWith('proofs/')) - Number(a.startsWith('proofs/')))
+  const files = [...new Set(chosen.flatMap(roundsFor).flat())]
+  console.log(`first ${files.length} test files without any`)
+  const left = files.sort((a, b) => Number(b.startsWith('proofs/')) - Number(a.startsWith('proofs/')))
   const parts = copies.map((_, index) => left.filter((_, place) => place % copies.length === index))
   const failures = await Promise.all(copies.map((copy, index) => (parts[index].length === 0 ? undefined : firstFailure(copy, parts[index]))))
   const [failure] = failures.filter((each) => each !== undefined)
-  if (failure === undefined) return
+  if (failure === undefined) return console.log(`  pass, ${seconds(beganMs)} s`)
   console.error(`without a mutant this fails: ${failure.file}: ${failure.test}\n  ${failure.why}`)
   process.exit(1)
 }

@@ -244,6 +244,10 @@ describe('the content of a control record whose CRC holds', () => {
     expect(judged(bytes)).toMatch(/^contradiction/)
   })
 
+  it('is refused for a count that its bytes can not hold before anything is made of that size', () => {
+    for (const count of [3, 30_000_000, 0xffff_ffff]) expect(judged(record((segment) => body(segment, { count })))).toContain('more entries than lengths')
+  })
+
   it('is right at the largest offset there is', () => {
     const last = Number.MAX_SAFE_INTEGER
     expect(judged(record((segment) => body(segment, { firstOffset: last, durableOffset: last - 1 })))).toBe('content')

@@ -116,8 +116,13 @@ describe('the kernel', () => {
     const bytes = unsealed(lengths, 0, 1)
     bytes[50 * 29 + 4] = 255
     kernel.seal(bytes, 0, lengths, 100, 1)
-    expect(kernel.verify(bytes, 0, lengths, 100, 1)).toBeUndefined()
-    expect(kernel.verify(bytes, 0, lengths, 50, 1)).toBeDefined()
+    for (const each of [kernel, plainKernel]) {
+      expect(each.verify(bytes, 0, lengths, 100, 1)).toBeUndefined()
+      expect(each.verify(bytes, 0, lengths, 50, 1)).toBeDefined()
+      // One alone, which the kernel leaves to plain TypeScript.
+      expect(each.verify(bytes, 50 * 29, lengths, 1, 51)).toBeUndefined()
+      expect(each.verify(bytes, 49 * 29, lengths, 1, 50)).toBeDefined()
+    }
   })
 
   it('takes more records, and more bytes, than its memory holds', () => {

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { crc32 } from '../support/reference-reader.js'
 import { concat, cutTo, entryRecord, filesOf, flipBit, kinds, SegmentBuilder, skippable, u64, zeroSector } from '../support/reference-writer.js'
 import { SimulatedCrash, type SimulatedDisk } from '../../src/testing/index.js'
+import type { SegmentInfo } from '../../src/segments/segment-set.js'
 import { WriteAheadLog } from '../../src/write-ahead-log.js'
 import { ExampleEntry2, exampleEntries } from '../support/waltest.js'
 import { contentsOf, directory, diskWith, diskWithFirst, entriesOf, filesOn, firstSegment, openOn, refusalOn, unsynced } from './disk-with.js'
@@ -291,6 +292,43 @@ describe('row F: damage elsewhere', () => {
     expect(read).toEqual([1, 2])
     expect((await log.get(5)).offset).toBe(5)
     await log.close()
+  })
+
+  it('is told where a segment begins behind the end of the one before it: what stood between them is missing', async () => {
+    const first = new SegmentBuilder(firstSegment).commit(entriesOf(10, 20)).close(false)
+    const second = first.next({ firstOffset: 5 }).commit(entriesOf(40)).close(true)
+    const log = await openOn(diskWith(filesOf(first, second)))
+    expect(log.lastOffset).toBe(5)
+    const read: number[] = []
+    await expect((async () => {
+      for await (const { offset } of log.entries()) read.push(offset)
+    })()).rejects.toMatchObject({ code: 'ERR_WAL_SEGMENT_MISSING', path: pathOf(second), offset: 3 })
+    expect(read).toEqual([1, 2])
+  })
+
+  it('is told where a file was put in the place of another one while the log is open', async () => {
+    const { first, second, files } = log3()
+    const disk = diskWith(files)
+    const log = await openOn(disk)
+    disk.place(pathOf(second), first.bytes())
+    await expect(log.get(4)).rejects.toMatchObject({ code: 'ERR_WAL_CORRUPT', path: pathOf(second), position: 0 })
+    expect((await log.get(5)).offset).toBe(5)
+  })
+
+  it('in format 1 is told where the last records of a segment are gone, though each of its records is whole', async () => {
+    const disk = diskWith(new Map())
+    const log = await WriteAheadLog.open(directory, { fileSystem: disk, format: 1, entries: exampleEntries, maxSegmentSize: 80 })
+    while (log.segments().length < 3) await log.append(new ExampleEntry2(true, 'name'))
+    const [first, second] = log.segments() as [SegmentInfo, SegmentInfo]
+    expect(first.lastOffset).toBeGreaterThan(2)
+    await log.close()
+    disk.place(first.path, disk.contents(first.path).subarray(0, (2 * first.bytes) / first.lastOffset))
+    const again = await WriteAheadLog.open(directory, { fileSystem: disk, entries: exampleEntries })
+    const read: number[] = []
+    await expect((async () => {
+      for await (const { offset } of again.entries()) read.push(offset)
+    })()).rejects.toMatchObject({ code: 'ERR_WAL_SEGMENT_MISSING', path: second.path, offset: 3 })
+    expect(read).toEqual([1, 2])
   })
 
   it('is no damage where zeros stand behind a close record', async () => {
