@@ -63,7 +63,11 @@ const chosen = shardOf(mutants.filter(({ name }) => name.includes(values.only)))
 if (chosen.length === 0) throw new Error('no mutant has a name with that text')
 const jobs = Math.min(chosen.length, Number(values.jobs ?? Math.min(4, availableParallelism())))
 const home = mkdtempSync(join(tmpdir(), 'forelog-mutants-'))
-process.once('exit', () => rmSync(home, { recursive: true, force: true }))
+const running = new Set()
+process.once('exit', () => {
+  running.forEach(killGroup)
+  rmSync(home, { recursive: true, force: true })
+})
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 const beganMs = performance.now()
@@ -179,19 +183,31 @@ function run(copy, args) {
       cwd: copy,
       env: { ...process.env, FORELOG_SECONDS: String(crashSeconds), FORELOG_TEST_REPORT: undefined, FORELOG_PROOFS: undefined },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: a worker that spins would outlive its parent.
+      detached: true,
     })
+    running.add(child)
     let output = ''
     let late = false
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (output += bytes))
     const timer = setTimeout(() => {
       late = true
-      child.kill('SIGKILL')
+      killGroup(child)
     }, runLimitMs)
     child.on('close', (code) => {
       clearTimeout(timer)
+      running.delete(child)
       resolve({ code, output, late })
     })
   })
+}
+
+function killGroup(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // it has ended already
+  }
 }
 
 function seconds(sinceMs) {

@@ -158,6 +158,26 @@ describe('openReader', () => {
     await reader.close()
   })
 
+  it('hands out nothing that a cut left dead in a segment that stays, though it had not looked again before it read', async () => {
+    const log = await open({ maxSegmentSize: 10_000_000 })
+    // Large ones, so that a follower reads a few of them at a time.
+    const entryOf = (mark: number): Uint8Array => new Uint8Array(100_000).fill(mark)
+    for (let n = 1; n <= 8; n++) await log.append(entryOf(n))
+    const reader = await openReader()
+    const follower = reader.follow()[Symbol.asyncIterator]()
+    const next = async (): Promise<number[]> => {
+      const { value } = (await follower.next()) as { value: StoredEntry<RawEntry> }
+      return [value.offset, value.entry.payload[0] as number]
+    }
+    for (let n = 1; n <= 3; n++) expect(await next()).toEqual([n, n])
+    await log.truncateAfter(4)
+    for (let n = 5; n <= 8; n++) await log.append(entryOf(100 + n))
+    await log.close()
+    expect(await next()).toEqual([4, 4])
+    for (let n = 5; n <= 8; n++) expect(await next()).toEqual([n, 100 + n])
+    await reader.close()
+  })
+
   it('tells who stands behind segments that came and went unseen', async () => {
     const log = await open({ maxSegmentSize: 1 })
     for (let n = 1; n <= 9; n++) await log.append(payload(`old${n}`))

@@ -310,3 +310,22 @@ it('a buffer of the caller’s that is changed between append and write', async 
   await Promise.all(appended)
   expect(await textsOf(log)).toEqual(numbered(9))
 })
+
+it('an entry that returns its whole buffer as its payload, so that in format 1 nothing behind it can be read', async () => {
+  /** As the Go library's own example does. */
+  class Padded extends ExampleEntry2 {
+    override encodePayload(buffer: Uint8Array): Uint8Array {
+      const used = super.encodePayload(buffer).length
+      return buffer.subarray(0, used + 1)
+    }
+  }
+  const disk = newDisk()
+  const log = await WriteAheadLog.open(directory, { fileSystem: disk, format: 1, entries: exampleEntries })
+  await log.append(new ExampleEntry2(true, 'a'))
+  const error = await rejection('ERR_WAL_ENCODE', log.append(new Padded(true, 'b')))
+  expect(error.message).toContain('return the part that was used')
+  expect(await log.append(new ExampleEntry2(true, 'c'))).toBe(2)
+  await log.close()
+  const again = await WriteAheadLog.open(directory, { fileSystem: disk, entries: exampleEntries })
+  expect((await collect(again.entries())).map(({ entry }) => (entry as ExampleEntry2).name)).toEqual(['a', 'c'])
+})

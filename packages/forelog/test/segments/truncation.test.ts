@@ -358,6 +358,39 @@ describe('truncateBefore', () => {
     }
   })
 
+  it('on a full disk empties the oldest first, each durably: no crash leaves an emptied file behind one that is not', async () => {
+    const disk = newDisk()
+    const log = await open(disk, 1)
+    for (let n = 1; n <= 5; n++) await log.append(new Uint8Array(400))
+    disk.fail({ kind: 'write', code: 'ENOSPC', bytes: 0, times: Infinity })
+    const crashed: SimulatedDisk[] = []
+    disk.onCall = ({ kind, path }, moment) => {
+      if (kind === 'truncate' && moment === 'after' && path.endsWith('.wal')) crashed.push(...disk.outcomes())
+    }
+    await codeOf(log.truncateBefore(5))
+    expect(crashed.length).toBeGreaterThan(8)
+    for (const after of crashed) {
+      const again = await open(after, 1)
+      expect(again.lastOffset).toBe(5)
+      expect([...again.entriesSync()].at(-1)?.offset).toBe(5)
+    }
+  })
+
+  it('in format 1 keeps the last entry where the newest segment has none: a life died behind its roll', async () => {
+    const disk = newDisk()
+    const options = { fileSystem: disk, entries: exampleEntries, maxSegmentSize: 1 }
+    const log = await WriteAheadLog.open(directory, { ...options, format: 1 })
+    for (const name of ['a', 'b', 'c']) await log.append(new ExampleEntry2(true, name))
+    await log.close()
+    disk.place(`${directory}/4.wal`, new Uint8Array(0))
+    const again = await WriteAheadLog.open(directory, options)
+    await again.truncateBefore(4)
+    await again.close()
+    const after = await WriteAheadLog.open(directory, options)
+    expect([after.firstOffset, after.lastOffset]).toEqual([3, 3])
+    expect(await after.append(new ExampleEntry2(true, 'd'))).toBe(4)
+  })
+
   it('lets readers of what it removes know, and those that stand behind it go on', async () => {
     const disk = newDisk()
     const log = await open(disk, 1)
