@@ -54,8 +54,9 @@ test('the mutants fit the sources, have names of their own, and name tests that 
   expect(mutants.flatMap(({ tests: files }) => files).filter((file) => !isTest(file))).toEqual([])
 })
 
-test('the page says by which test each mutant is killed', () => {
+test('every mutant is killed, and the page says by which test', () => {
   const killed = readKilled()
+  expect(killed.map(({ name }) => name), 'npm run mutants -- --write').toEqual(mutants.map(({ name }) => name))
   expect(killed.filter(({ file }) => !isTest(file))).toEqual([])
   expect(tableOf(), 'npm run mutants -- --write').toBe(makeTable())
 })

@@ -474,8 +474,8 @@ export const mutants = [
   {
     name: 'the lock is freed while calls of a failed log are under way',
     file: 'write-ahead-log.ts',
-    from: '    await this.#queue.whenIdle()\n    if',
-    to: '    await free(this.#lock, this.#options)\n    await this.#queue.whenIdle()\n    if',
+    from: '    await this.#queue.whenIdle()\n    await this.#retention',
+    to: '    await free(this.#lock, this.#options)\n    await this.#queue.whenIdle()\n    await this.#retention',
     tests: ['segments/roll-during-sync.test.ts', failing],
   },
   {
@@ -910,7 +910,7 @@ export const mutants = [
   {
     name: 'that segments were emptied is not synced before it is shown',
     file: 'recovery/recover-format2.ts',
-    from: "if (found.header === 'empty' && !ofSegments.dead.includes(found.name)) yield*",
+    from: "if (found.header === 'empty' && !dead.has(found.name)) yield*",
     to: 'if (found.header === null) yield*',
     tests: [rules, truncation, proofs],
   },
@@ -1277,8 +1277,9 @@ export const mutants = [
   {
     name: 'the low-water mark goes back',
     file: 'write-ahead-log.ts',
-    from: '    if (offset <= this.firstOffset) return\n',
-    to: '',
+    from: '    if (offset <= this.firstOffset) return\n    await',
+    to: '    await',
+    also: [{ file: 'write-ahead-log.ts', from: '    if (offset <= this.firstOffset) return\n    let', to: '    let' }],
     tests: [truncation, log],
   },
   {
@@ -1350,7 +1351,7 @@ export const mutants = [
   {
     name: 'format 1: segments are removed in front before what stays is synced',
     file: 'segments/truncation.ts',
-    from: '    if (count > 0) yield* writer.sync()\n',
+    from: '  if (count > 0) yield* writer.sync()\n',
     to: '',
     tests: [truncation, proofs],
   },
@@ -1465,8 +1466,8 @@ export const mutants = [
   {
     name: 'a cursor does not hold back truncation',
     file: 'cursors/cursor-shelf.ts',
-    from: '      if (!stored.hold) continue\n',
-    to: '      if (stored.hold) continue\n',
+    from: 'if (stored.hold && (holder',
+    to: 'if (!stored.hold && (holder',
     tests: [cursors],
   },
   {

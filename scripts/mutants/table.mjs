@@ -33,7 +33,7 @@ export function makeTable() {
   const killed = readKilled()
   for (const { file } of killed) byFile.set(file, (byFile.get(file) ?? 0) + 1)
   return [
-    `${killed.length} mutants of ${mutants.length} are killed, by ${byFile.size} test files. ${equivalent.length} more change nothing that can be seen; the list says why.`,
+    `${killed.length} mutants of ${mutants.length} are killed, by ${byFile.size} test files. Another ${equivalent.length === 1 ? 'one changes' : `${equivalent.length} change`} nothing that can be seen; the list says why.`,
     '',
     '| bug | killed by | test |',
     '|---|---|---|',
