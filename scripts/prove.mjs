@@ -35,6 +35,7 @@ const proofs = [
   { line: 8, name: 'acknowledged means synced', file: 'acknowledged-means-synced.root.test.ts', root: true },
   { line: 9, name: 'model', file: 'model.test.ts' },
   { line: 5, name: 'kills', file: 'sigkill.test.ts', share: 0.15 },
+  { line: 11, name: 'one log under fire', file: 'tortured-log.test.ts', share: 0.1 },
   { line: 6, name: 'power cuts', file: 'power-cuts.root.test.ts', root: true, share: 0.25 },
   { line: 1, name: 'simulated crashes', file: 'simulated-crashes.test.ts', share: 0.4 },
   { line: 9, name: 'fuzz', file: 'fuzz.test.ts', share: 0.2 },

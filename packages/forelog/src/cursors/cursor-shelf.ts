@@ -205,7 +205,9 @@ export class CursorShelf<out E> {
     const { fileSystem, fileMode } = this.#host.files
     const path = join(this.#directory, `${name}.lock`)
     try {
-      return await fileSystem.lock(path, fileMode)
+      const lock = await fileSystem.lock(path, fileMode)
+      // All that it protected is done, or has failed for a reason of its own. If it is held on, the next one to open will be told.
+      return { release: () => lock.release().catch(() => {}) }
     } catch (error) {
       if (!(error instanceof WalError) || error.code !== 'ERR_WAL_LOCKED') throw error
       const { holder } = error

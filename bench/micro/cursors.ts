@@ -1,0 +1,66 @@
+/**
+ * What thousands of cursors cost, on the disk below the temporary directory: making, opening and committing them, asking all of them at a
+ * truncation, listing and deleting; memory, and descriptors, while they are open.
+ *
+ *     npm run build && npx tsx bench/micro/cursors.ts [how many…]
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { WriteAheadLog } from 'forelog'
+
+const counts = process.argv.slice(2).map(Number)
+const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `c${index}`)
+const descriptors = (): number => (process.platform === 'linux' ? readdirSync('/proc/self/fd').length : NaN)
+const mebibytes = (): number => process.memoryUsage().rss / 2 ** 20
+
+/** Sixteen at a time: what costs a sync shares it with others. */
+async function inLanes(all: readonly string[], run: (name: string) => Promise<unknown>): Promise<void> {
+  const left = [...all]
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (let name = left.pop(); name !== undefined; name = left.pop()) await run(name)
+    }),
+  )
+}
+
+for (const count of counts.length > 0 ? counts : [100, 1000, 10_000]) {
+  const directory = mkdtempSync(join(tmpdir(), 'forelog-cursors-'))
+  const costs: string[] = []
+  const timed = async (what: string, each: number, run: () => Promise<unknown>): Promise<void> => {
+    const before = performance.now()
+    await run()
+    const ms = performance.now() - before
+    costs.push(each === 1 ? `${what} ${ms.toFixed(1)} ms` : `${what} ${((ms / each) * 1000).toFixed(0)} us each`)
+  }
+  try {
+    const log = await WriteAheadLog.open(directory)
+    await log.appendBatch(new Array<Uint8Array>(100).fill(new Uint8Array(100)))
+    const before = { rss: mebibytes(), descriptors: descriptors() }
+    await timed('made', count, async () => {
+      await inLanes(names(count), async (name) => (await log.cursor(name)).close())
+    })
+    const held = names(Math.min(count, 1000))
+    await timed(`${held.length} of them opened`, held.length, async () => {
+      const open = await Promise.all(held.map((name) => log.cursor(name)))
+      costs.push(`open: ${((mebibytes() - before.rss) * (1024 / held.length)).toFixed(1)} KiB and ${((descriptors() - before.descriptors) / held.length).toFixed(1)} descriptors each`)
+      const began = performance.now()
+      for (const cursor of open.slice(0, 100)) await cursor.commit(10)
+      costs.push(`commit, one after the other ${((performance.now() - began) * 10).toFixed(0)} us`)
+      await Promise.all(open.map((cursor) => cursor.close()))
+    })
+    await timed('listed', 1, () => log.cursors())
+    await timed('truncateBefore', 1, () => log.truncateBefore(1 + 1))
+    await log.close()
+    await timed('the log opened', 1, async () => (await WriteAheadLog.open(directory)).close())
+    const again = await WriteAheadLog.open(directory)
+    await timed('deleted', count, async () => {
+      await inLanes(names(count), (name) => again.deleteCursor(name))
+    })
+    await again.close()
+    console.log(`${count} cursors: ${costs.join('; ')}`)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
