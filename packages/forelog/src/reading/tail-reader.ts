@@ -99,7 +99,10 @@ export class TailReader {
       const collected = new RunCollector(segment, this.#next)
       // A segment whose entries were all handed out is walked to its end all the same: the next one must continue it.
       while (collected.bytes < bytes && (collected.nextOffset <= last || (!newest && collected.bytes === 0))) {
-        const run = yield* cursor.next()
+        // Of another piece most would be read for nothing: what is not here whole is where the next read begins. Format 1 has no groups.
+        const isLoaded = segments.format === 2 && collected.bytes > 0
+        const run = isLoaded ? cursor.nextLoaded() : yield* cursor.next()
+        if (run === undefined && isLoaded) break
         if (run === undefined) {
           this.#enterNext(segment, cursor.end)
           return collected.bytes === 0 ? undefined : collected.take()
@@ -117,7 +120,8 @@ export class TailReader {
 
   #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0], last: number, newest: boolean, bytes: number): SegmentCursor {
     const { segments, adapter } = this.#log
-    const request = { segment, from: this.#next, last, newest, before: this.#before, at: this.#place, chunkBytes: bytes }
+    // Each read has a window of its own: nothing comes back for what it would read ahead.
+    const request = { segment, from: this.#next, last, newest, before: this.#before, at: this.#place, chunkBytes: bytes, readsAhead: false }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }
 

@@ -41,8 +41,14 @@ export class FileWindow {
   #spare: Uint8Array | undefined
   #ahead: Ahead | undefined
 
-  /** @param memory what the first pieces are loaded into, while that is large enough */
-  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes, memory?: Uint8Array) {
+  readonly #readsAhead: boolean
+
+  /**
+   * @param memory what the first pieces are loaded into, while that is large enough
+   * @param readsAhead whether the next piece is read while one is worked on; not for who soon leaves off
+   */
+  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes, memory?: Uint8Array, readsAhead = true) {
+    this.#readsAhead = readsAhead
     this.file = file
     this.fileBytes = fileBytes
     this.#chunkBytes = chunkBytes
@@ -83,7 +89,7 @@ export class FileWindow {
     this.#ahead = undefined
     if (ahead !== undefined && goesOn && this.available(position) <= ahead.at) yield* this.#moveTo(ahead, position)
     if (this.available(position) < wanted) yield* this.#read(position, wanted, Math.min(most, this.#chunkBytes))
-    if (goesOn && wanted <= this.#chunkBytes && most > this.#chunkBytes) {
+    if (this.#readsAhead && goesOn && wanted <= this.#chunkBytes && most > this.#chunkBytes) {
       yield* step(
         () => undefined,
         async () => this.#readAhead(),

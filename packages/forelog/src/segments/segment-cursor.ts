@@ -58,6 +58,8 @@ export interface CursorRequest {
   readonly single?: boolean
   /** Memory to read into, which nobody else uses meanwhile; more is made where it is too small. */
   readonly memory?: Uint8Array | undefined
+  /** False: of the segment only some is read, and what would be read ahead is not wanted. */
+  readonly readsAhead?: boolean
 }
 
 /** Groups from this size on are worth blocks. */
@@ -73,7 +75,7 @@ export class GroupCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory, request.readsAhead)
   }
 
   use(file: DurableFile): void {
@@ -212,7 +214,7 @@ export class RecordCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile, framingOf: FramingOf) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory, request.readsAhead)
     const { segment, before } = request
     const place = request.at ?? (before === undefined ? segment.index.placeFor(request.from) : undefined)
     this.#walker = new RecordWalker(this.#window, place?.position ?? 0, place?.offset ?? segment.firstOffset, framingOf)
