@@ -40,7 +40,7 @@ function proofs() {
 }
 
 function installPeers() {
-  if (wantedPeers?.every((name) => name === 'node:fs')) return
+  if (wantedPeers?.every((name) => name === 'node:fs' || name === 'forelog')) return
   const wanted = readFileSync(join(here, 'package-lock.json'), 'utf8')
   const note = join(here, 'node_modules/.forelog-bench-lock.json')
   if (existsSync(note) && readFileSync(note, 'utf8') === wanted) return

@@ -3,6 +3,7 @@
  */
 import type { Kind } from './damage.ts'
 import type { Outcome } from './judge.ts'
+import { subjects } from './subjects.ts'
 
 export const resultsVersion = 1
 
@@ -77,22 +78,28 @@ const kindTitles: Record<Kind, string> = {
 
 /** As Markdown. */
 export function tables({ parts }: Results): string {
-  const damages = parts.flatMap((part) => part.damages)
+  const damages = inOrder(parts.flatMap((part) => part.damages))
   const cuts = parts.flatMap((part) => part.cuts)
   const skipped = parts.flatMap((part) => part.skipped)
   return [
     ...(Object.keys(kindTitles) as Kind[]).flatMap((kind) => damageTable(damages.filter((row) => row.kind === kind))),
-    ...cutTable(cuts),
+    ...cutTable(partNames.flatMap((name) => inOrder(cuts.filter(({ fileSystem }) => fileSystem === name)))),
     ...(skipped.length === 0 ? [] : [`Left out: ${skipped.join('; ')}.`, '']),
     ...circumstances(parts),
   ].join('\n')
+}
+
+/** As subjects.ts has the stores, whatever was run first. */
+function inOrder<T extends { readonly store: string }>(rows: readonly T[]): T[] {
+  const place = ({ store }: T): number => subjects.findIndex(({ name }) => name === store)
+  return rows.toSorted((a, b) => place(a) - place(b))
 }
 
 function damageTable(rows: readonly DamageRow[]): string[] {
   const [first] = rows
   if (first === undefined) return []
   return [
-    row([kindTitles[first.kind], 'store was', 'tried, of', 'error', 'missing, and opening says so', 'nothing wrong', 'missing, no error', 'wrong entries, no error', 'process crashed', 'process hung', 'of both without an error, its own check finds']),
+    row([kindTitles[first.kind], 'store was', 'tried, of', 'error', 'missing, told', 'nothing wrong', 'missing, silent', 'wrong, silent', 'crash', 'hang', 'found by its check']),
     `|---|---|${'---:|'.repeat(9)}`,
     ...rows.map(({ store, state, tried, places, outcomes, checked, found }) => {
       const { error, told, right, loss, wrong, crash, hang } = outcomes
@@ -106,7 +113,7 @@ function damageTable(rows: readonly DamageRow[]): string[] {
 function cutTable(rows: readonly CutRow[]): string[] {
   if (rows.length === 0) return []
   return [
-    row(['power cuts', 'on', 'cuts', 'entries told before a cut', 'of these gone', 'after so many cuts', 'in flight: kept', 'in flight: gone', 'told while a cut ran', 'of these gone', 'wrong entries', 'could not be opened']),
+    row(['power cuts', 'on', 'cuts', 'told before', 'of these gone', 'in so many cuts', 'in flight, kept', 'in flight, gone', 'told during', 'of these gone', 'wrong', 'not opened']),
     `|---|---|${'---:|'.repeat(10)}`,
     ...rows.map((each) =>
       row([each.store, each.fileSystem, each.cuts, each.told, each.lost, each.cutsThatLost, each.inFlightKept, each.inFlightGone, each.late, each.lateGone, each.wrong, each.refused]),
@@ -119,8 +126,9 @@ function circumstances(parts: readonly Part[]): string[] {
   const [first] = parts
   if (first === undefined) return []
   const runs = new Set(parts.map(({ command, date }) => `\`${command}\` (${date.slice(0, 10)})`))
-  const stores = Object.entries(Object.assign({}, ...parts.map((part) => part.stores)) as Part['stores'])
-  return [`${[...runs].join(', ')}; ${first.machine}; Node.js ${first.node}.`, '', ...stores.map(([name, { version, usage }]) => `- ${name}: ${version}; ${usage}.`)]
+  const used = Object.entries(Object.assign({}, ...parts.map((part) => part.stores)) as Part['stores'])
+  const stores = inOrder(used.map(([store, facts]) => ({ store, ...facts })))
+  return [`${[...runs].join(', ')}; ${first.machine}; Node.js ${first.node}.`, '', ...stores.map(({ store, version, usage }) => `- ${store}: ${version}; ${usage}.`)]
 }
 
 function row(cells: readonly (string | number)[]): string {

@@ -37,7 +37,7 @@ describe('a result', () => {
     const text = tables({ resultsVersion: 1, parts: [damage, ext4] })
     const cellsOf = (begin: string): string[] => (text.split('\n').find((line) => line.startsWith(begin)) as string).split(' | ')
     const damages = Object.fromEntries(cellsOf('| one bit flipped').map((name, index) => [name, cellsOf('| a store | killed')[index]]))
-    expect(damages).toMatchObject({ 'tried, of': '36 of 800', error: '1', 'missing, and opening says so': '2', 'nothing wrong': '3', 'missing, no error': '4', 'wrong entries, no error': '5', 'process crashed': '6', 'process hung': '7' })
+    expect(damages).toMatchObject({ 'tried, of': '36 of 800', error: '1', 'missing, told': '2', 'nothing wrong': '3', 'missing, silent': '4', 'wrong, silent': '5', crash: '6', hang: '7' })
     expect(cellsOf('| a store | killed').at(-1)).toBe('8 of 9 |')
     expect(cellsOf('| a store | ext4').join(' ')).toBe('| a store ext4 30 900 11 10 12 13 14 15 16 17 |')
     expect(text).toContain('`npm run peers -- --only damage --seed 1 --runs 1` (2026-01-02)')
@@ -57,6 +57,12 @@ describe('a result', () => {
     expect(merged(both, [{ ...damage, peers: 'lmdb' }]).parts).toHaveLength(3)
   })
 
+  test('has the stores in one order, whichever was run first', () => {
+    const of = (store: string): Part => ({ ...damage, peers: store, damages: damage.damages.map((row) => ({ ...row, store })) })
+    const text = tables({ resultsVersion: 1, parts: [of('LMDB (lmdb)'), of('forelog, format 2')] })
+    expect(text.indexOf('| forelog, format 2 |')).toBeLessThan(text.indexOf('| LMDB (lmdb) |'))
+  })
+
   test('is quoted between its marks, and what stood there is replaced', () => {
     const document = 'a\n<!-- others: bench/x.json -->\nold counts\n<!-- end of others -->\nb\n'
     const results: Results = { resultsVersion: 1, parts: [ext4] }
@@ -65,6 +71,26 @@ describe('a result', () => {
     expect(quoted).toContain('| a store | ext4 | 30 |')
     expect(withTables(quoted, () => results)).toBe(quoted)
     expect(quotedFiles(quoted)).toEqual(['bench/x.json'])
+  })
+})
+
+describe('what is committed', () => {
+  const document = readFileSync(join(root, 'docs/RELIABILITY.md'), 'utf8')
+  const read = (path: string): Results => JSON.parse(readFileSync(join(root, path), 'utf8')) as Results
+
+  test('is what the counts of docs/RELIABILITY.md are', () => {
+    expect(quotedFiles(document)).toHaveLength(1)
+    expect(withTables(document, read)).toBe(document)
+  })
+
+  test('has no wrong entry of forelog in format 2, and nothing lost that it had told before a cut', () => {
+    const parts = quotedFiles(document).flatMap((path) => read(path).parts)
+    const ours = <T extends { store: string }>(rows: readonly T[]): T[] => rows.filter(({ store }) => store === 'forelog, format 2')
+    const [damages, cuts] = [ours(parts.flatMap((part) => part.damages)), ours(parts.flatMap((part) => part.cuts))]
+    expect(damages.length).toBeGreaterThan(0)
+    expect(cuts.length).toBeGreaterThan(0)
+    for (const { outcomes } of damages) expect(outcomes).toMatchObject({ wrong: 0, crash: 0, hang: 0 })
+    for (const { lost, wrong, refused } of cuts) expect({ lost, wrong, refused }).toEqual({ lost: 0, wrong: 0, refused: 0 })
   })
 })
 
