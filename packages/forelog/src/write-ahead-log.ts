@@ -351,6 +351,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
    * Says that entries below `offset` are no longer wanted, durably, and frees the segments that hold nothing else. Afterwards
    * `firstOffset` is `offset`, unless it was higher (format 1 frees whole segments, and keeps the newest one with an entry).
    *
+   * Give it what you have applied, not `lastOffset`: an entry counts there before the code that waits for its `append` has had its turn.
+   *
    * Stops in front of what a cursor that holds still needs, whichever process it belongs to, and whether or not it is open.
    *
    * Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` above `lastOffset + 1`, and where a cursor can't be read: then it is not known what it
