@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { startExample, temporaryDirectory } from '../support/run-example.js'
+import { runExample, startExample, temporaryDirectory } from '../support/run-example.js'
 import { crashJobs } from './explore.js'
 import { type Job, JobQueue, work } from './job-queue.js'
 
@@ -94,4 +94,15 @@ test('in every crash each job is done, waits, or is a dead letter, and none that
 test('a worker that says so before the queue does is found out', async () => {
   const { violations } = await crashJobs({ crashes: 500, seed: 1, saysTooEarly: true })
   expect(String(violations[0]?.error)).toMatch(/job \d+ was over, and is given again/)
+})
+
+test('it runs', async () => {
+  const { code, stdout, stderr } = await runExample('job-queue/main.ts')
+  expect(stderr).toBe('')
+  expect(stdout).toBe(
+    'resize a picture: done at attempt 1\n' +
+      'send a mail: done at attempt 2\n' +
+      'call a number that nobody answers: given up after 3 attempts, Error: nobody answers\n',
+  )
+  expect(code).toBe(0)
 })
