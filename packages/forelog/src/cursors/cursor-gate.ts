@@ -82,6 +82,14 @@ export class CursorGate {
     }
   }
 
+  #tooLong(error: unknown): unknown {
+    if (!(error instanceof WalError) || error.code !== 'ERR_WAL_LOCKED') return error
+    const path = join(this.#files.directory, gateName)
+    const seconds = makingWaitsMs / 1000
+    const why = `a cursor can't be made while the log is truncated, and ${describe(error)} has held ${path} for ${seconds} s: try again, or find out why it does not come to an end`
+    return new WalError('ERR_WAL_LOCKED', why, { path, ...(error.holder !== undefined && { holder: error.holder }), cause: error })
+  }
+
   /** Nothing was changed, and the log goes on. */
   #notKnown(error: unknown): WalError {
     const path = join(this.#files.directory, gateName)
@@ -92,7 +100,7 @@ export class CursorGate {
   /** Those of one process share the lock. */
   async #underLock<T>(run: () => Promise<T>): Promise<T> {
     this.#makers++
-    const taking = (this.#makersLock ??= this.#lock(makingWaitsMs))
+    const taking = (this.#makersLock ??= this.#lock(makingWaitsMs).catch((error: unknown) => Promise.reject(this.#tooLong(error))))
     try {
       await taking
       return await run()

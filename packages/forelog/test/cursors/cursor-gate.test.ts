@@ -9,13 +9,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Cursor, LogReader, RawEntry } from '../../src/index.js'
 import { Random, type SimulatedDisk } from '../../src/testing/index.js'
 import { WriteAheadLog } from '../../src/write-ahead-log.js'
 import { bytesOf, directory, failCalls, newDisk, openOn, rejection } from '../support/logs.js'
 
 const maxSegmentSize = 300
+
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 async function filled(disk: SimulatedDisk): Promise<WriteAheadLog> {
   const log = await openOn(disk, { maxSegmentSize })
@@ -153,6 +157,27 @@ describe('who is making a cursor in another process, and does not come to an end
     await making.release()
     expect((await log.applyRetention({ maxBytes: 4096 })).heldBy).toBe(undefined)
     expect(log.firstOffset).toBeGreaterThan(1)
+    await log.close()
+  })
+
+  it('or a truncation that does not, is waited for by a reader for a while, and then named', async () => {
+    const disk = newDisk({ journal: false })
+    const log = await filled(disk)
+    const reader = await WriteAheadLog.openReader(directory, { fileSystem: disk })
+    const truncating = await disk.lock(join(directory, 'cursors.lock'))
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const refused = rejection('ERR_WAL_LOCKED', reader.cursor('a'))
+    await vi.advanceTimersByTimeAsync(9900)
+    const free = await log.cursor('b')
+    await free.close()
+    await vi.advanceTimersByTimeAsync(200)
+    const { message, holder } = await refused
+    expect(message).toContain(`process ${process.pid} has held /data/log/cursors.lock for 10 s`)
+    expect(holder?.pid).toBe(process.pid)
+    await truncating.release()
+    vi.useRealTimers()
+    expect((await reader.cursor('a')).offset).toBe(0)
+    await reader.close()
     await log.close()
   })
 
