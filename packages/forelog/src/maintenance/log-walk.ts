@@ -3,7 +3,7 @@
  * the survey of a segment.
  */
 import type { EntryAdapter } from '../entries/entry.js'
-import { reasonOf, systemCode, WalError } from '../errors.js'
+import { systemCode, WalError } from '../errors.js'
 import { DurableFile } from '../files/durable-file.js'
 import { readControlFrame, segmentHeaderBytes } from '../format/control-record.js'
 import type { ChainPosition } from '../format/group.js'
@@ -12,7 +12,7 @@ import type { LookRequest } from '../recovery/recovered-log.js'
 import { FileWindow } from '../segments/file-window.js'
 import type { Steps } from '../steps.js'
 import { GroupSurvey } from './group-survey.js'
-import type { Outline, OutlinedEnd, OutlinedSegment } from './outline.js'
+import { type Outline, type OutlinedEnd, type OutlinedSegment, unreadableFault } from './outline.js'
 import { RecordSurvey } from './record-survey.js'
 import type { Fault } from './report.js'
 import type { Finding, FoundControl, FoundDamage, FoundEntries, SegmentSurvey } from './survey.js'
@@ -325,15 +325,10 @@ export class LogWalk {
     const next = this.#live[this.#index + 1]
     const firstOffset = this.#survey?.nextOffset ?? segment.firstOffset
     this.#openEnd = true
-    this.#fault(segment, {
-      kind: 'unreadable',
-      position,
-      bytes: Math.max(0, segment.fileBytes - position),
-      firstOffset,
-      ...(next === undefined ? {} : { lastOffset: next.firstOffset - 1 }),
-      why: reasonOf(error.cause ?? error),
-      meaning: `${next === undefined ? `Entry ${firstOffset} and those behind it are` : entriesFrom(firstOffset, next.firstOffset - 1)} out of reach while the file can't be read: look at the disk, its cables and the kernel log first.`,
-    })
+    if (segment.unreadable !== true) {
+      const lastOffset = next === undefined ? undefined : next.firstOffset - 1
+      this.#fault(segment, unreadableFault(segment.path, segment.id, error, { position, bytes: Math.max(0, segment.fileBytes - position), firstOffset, lastOffset }))
+    }
     this.#queue.push({ kind: 'unread', position, bytes: Math.max(0, segment.fileBytes - position) })
     yield* this.#leave(segment, false)
   }

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path'
 import type { EntryAdapter } from '../entries/entry.js'
 import { reasonOf, systemCode, WalError } from '../errors.js'
 import { DurableFile, listDirectory } from '../files/durable-file.js'
+import type { FileSystem } from '../files/file-system.js'
 import { type Close, readControlFrame, readSegmentHeader, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import type { ChainPosition } from '../format/group.js'
 import type { Format } from '../format/record.js'
@@ -15,7 +16,7 @@ import { assertInOrder, examine, type Found, look } from '../recovery/recover-fo
 import { type ReadSegment, readHeader } from '../recovery/recover-format2.js'
 import type { LookRequest } from '../recovery/recovered-log.js'
 import { FileWindow } from '../segments/file-window.js'
-import { type DirectoryNames, sortNames } from '../segments/segment-name.js'
+import { type DirectoryNames, segmentName, sortNames } from '../segments/segment-name.js'
 import { pause, type Steps } from '../steps.js'
 import type { Fault } from './report.js'
 
@@ -34,6 +35,8 @@ export interface OutlinedSegment {
   readonly previous?: number
   /** Why there is no header. */
   readonly broken?: string
+  /** The system does not let us read it, and the faults say so. */
+  readonly unreadable?: boolean
   /** A segment, or entries, are missing in front of it. */
   readonly gapBefore?: boolean
 }
@@ -92,31 +95,50 @@ export function* outlineLog(request: LookRequest, adapter: EntryAdapter, held: b
 
 function* outlineOnce(request: LookRequest, adapter: EntryAdapter, held: boolean | undefined): Steps<Outline | undefined> {
   const names = sortNames(yield* listDirectory(request.fileSystem, request.directory))
-  const faults: Fault[] = names.foreign.map((name) => ({
-    kind: 'stray',
-    path: join(request.directory, name),
-    position: 0,
-    bytes: 0,
-    why: 'it is no segment of a log, though it is named like one',
-    meaning: 'The log does not open while it is there. Move it elsewhere.',
-  }))
+  const faults: Fault[] = []
+  for (const name of names.foreign) {
+    faults.push(yield* strayFile(request, name, 'it is no segment of a log, though it is named like one', 'The log does not open while it is there. Move it elsewhere.'))
+  }
   const format = names.segments.at(-1)?.format
   if (format === undefined) return undefined
   for (const other of names.segments.filter((segment) => segment.format !== format)) {
-    faults.push({ kind: 'stray', path: join(request.directory, other.name), position: 0, bytes: 0, why: `it is a segment of format ${other.format}, and the newest one is of format ${format}`, meaning: 'A log has one format: it does not open while both are there. Move those of the other log elsewhere.' })
+    const why = `it is a segment of format ${other.format}, and the newest one is of format ${format}`
+    faults.push(yield* strayFile(request, other.name, why, 'A log has one format: it does not open while both are there. Move those of the other log elsewhere.'))
   }
   const ours = { ...names, segments: names.segments.filter((segment) => segment.format === format) }
   return format === 2 ? yield* outlineFormat2(request, ours, faults, held) : yield* outlineFormat1(request, ours, faults, adapter)
 }
 
+/** A file that belongs to no log, or to another one: all of its bytes. */
+function* strayFile({ fileSystem, directory }: LookRequest, name: string, why: string, meaning: string): Steps<Fault> {
+  const path = join(directory, name)
+  return { kind: 'stray', path, position: 0, bytes: yield* sizeOf(fileSystem, path), why, meaning }
+}
+
+/** 0 for what can't be opened: no more is known of it than its name. */
+function* sizeOf(fileSystem: FileSystem, path: string): Steps<number> {
+  let file: DurableFile
+  try {
+    file = yield* DurableFile.open(fileSystem, path, { access: 'read' })
+  } catch (error) {
+    if (error instanceof WalError) return 0
+    throw error
+  }
+  try {
+    return yield* file.size()
+  } finally {
+    yield* file.close()
+  }
+}
+
 function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fault[], held: boolean | undefined): Steps<Outline | undefined> {
-  const read: ReadSegment[] = []
+  const read: LookedAt[] = []
   for (const { name, id, firstOffset } of names.segments) {
     const segment = yield* readOrGone(request, name, id, firstOffset as number, held === true)
     if (segment !== undefined) read.push(segment)
   }
-  const newest = read.at(-1)
-  if (newest === undefined) return undefined
+  if (read.length === 0) return undefined
+  const newest = newestOf(read, mainLogId(read))
   let end = yield* findEnd(request, newest)
   // A tail that fails beside a writer is being written, most likely: a reader looks again before it calls anything damage.
   const looksAtMost = held === true ? looksBesideWriter : held === undefined ? looksWhereUnknown : 1
@@ -124,8 +146,8 @@ function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fa
     yield* pause(betweenLooksMs)
     end = yield* findEnd(request, yield* readHeader(request, newest.found.name, newest.found.id, newest.found.firstOffset))
   }
-  const marks = read.map(({ found: { header } }) => (header !== 'empty' && 'lowWaterMark' in header ? (header as SegmentHeader).lowWaterMark : 0))
-  const lowWaterMark = Math.max(end?.lowWaterMark ?? 0, ...marks.slice(-1), end === undefined ? Math.max(0, ...marks) : 0)
+  const markOf = ({ result }: LookedAt): number => (result.found === 'header' ? result.header.lowWaterMark : 0)
+  const lowWaterMark = Math.max(end?.lowWaterMark ?? 0, markOf(newest), end === undefined ? Math.max(...read.map(markOf)) : 0)
   const traced = trace(request.directory, read, lowWaterMark)
   for (const fault of traced.faults) faults.push(yield* explained(request, fault, read))
   const decision = decideSegments(read.map(({ found }) => found), lowWaterMark)
@@ -148,7 +170,7 @@ function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fa
 }
 
 /** A segment's header; undefined when a writer has removed the file since its name was read. */
-function* readOrGone(request: LookRequest, name: string, id: number, firstOffset: number, writing: boolean): Steps<ReadSegment | undefined> {
+function* readOrGone(request: LookRequest, name: string, id: number, firstOffset: number, writing: boolean): Steps<LookedAt | undefined> {
   try {
     return yield* readHeader(request, name, id, firstOffset)
   } catch (error) {
@@ -160,8 +182,37 @@ function* readOrGone(request: LookRequest, name: string, id: number, firstOffset
       found: { name, id, firstOffset, header: { broken: reasonOf(error.cause ?? error) } },
       fileBytes: 0,
       result: { found: 'nothing', why: reasonOf(error.cause ?? error) },
+      unreadable: error,
     }
   }
+}
+
+/**
+ * The log that most segments are of; of two, that of the newest segment. Opening goes by the newest alone, and refuses; but one file that was copied in
+ * must not make strangers of all the others.
+ */
+function mainLogId(read: readonly LookedAt[]): string | undefined {
+  const counts = new Map<string, number>()
+  for (const { result } of read) if (result.found === 'header') counts.set(result.header.logId, (counts.get(result.header.logId) ?? 0) + 1)
+  const most = Math.max(...counts.values())
+  return logIdOf(read.findLast(({ result }) => result.found === 'header' && counts.get(result.header.logId) === most))
+}
+
+function logIdOf(segment: LookedAt | undefined): string | undefined {
+  return segment?.result.found === 'header' ? segment.result.header.logId : undefined
+}
+
+/** The newest segment that is none of another log, and no copy, under another name, of one that is there. */
+function newestOf(read: readonly LookedAt[], logId: string | undefined): LookedAt {
+  const isOutsider = (segment: LookedAt): boolean => logIdOf(segment) !== undefined && !fits(segment, logId) && (logIdOf(segment) !== logId || originalOf(segment, read) !== undefined)
+  return read.findLast((segment) => !isOutsider(segment)) ?? (read.at(-1) as LookedAt)
+}
+
+/** The segment of which this one is a copy under another name. */
+function originalOf({ result }: LookedAt, read: readonly LookedAt[]): LookedAt | undefined {
+  if (result.found !== 'header') return undefined
+  const { segmentId, firstOffset } = result.header
+  return read.find((other) => other.result.found === 'header' && other.found.id === segmentId && other.found.firstOffset === firstOffset && other.result.frame.salt === result.frame.salt)
 }
 
 function* findEnd(request: LookRequest, newest: ReadSegment): Steps<(OutlinedEnd & { readonly lowWaterMark: number }) | undefined> {
@@ -186,6 +237,11 @@ function* findEnd(request: LookRequest, newest: ReadSegment): Steps<(OutlinedEnd
   }
 }
 
+/** A segment's beginning, or why the system does not let us read it. */
+interface LookedAt extends ReadSegment {
+  readonly unreadable?: WalError
+}
+
 interface Traced {
   readonly segments: readonly OutlinedSegment[]
   readonly firstOffset: number
@@ -196,20 +252,27 @@ interface Traced {
  * Row G, told and not refused: the segments are followed from the newest back. Where one is missing, or its header is broken, the walk
  * goes on with the next older one of the log, so that what is left in front of it is looked at too.
  */
-function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: number): Traced {
+function trace(directory: string, read: readonly LookedAt[], lowWaterMark: number): Traced {
   const faults: Fault[] = []
-  const logId = (read.findLast(({ result }) => result.found === 'header')?.found.header as SegmentHeader | undefined)?.logId
-  const live = new Map<ReadSegment, { gapBefore: boolean }>()
-  let segment = read.at(-1)
-  let firstLive = segment as ReadSegment
+  const logId = mainLogId(read)
+  const newest = newestOf(read, logId)
+  const live = new Map<LookedAt, { gapBefore: boolean }>()
+  let segment: LookedAt | undefined = newest
+  let firstLive = newest
   while (segment !== undefined) {
-    const { found, result } = segment
+    const { found, result, unreadable }: LookedAt = segment
     const index = read.indexOf(segment)
-    const older = read.slice(0, index).filter((other) => fits(other, logId) && other.found.firstOffset <= found.firstOffset && !live.has(other))
-    if (found.header === 'empty' && segment !== read.at(-1)) break
+    const older: LookedAt[] = read.slice(0, index).filter((other) => fits(other, logId) && other.found.firstOffset <= found.firstOffset && !live.has(other))
+    if (found.header === 'empty' && segment !== newest) break
     const place = { gapBefore: false }
     live.set(segment, place)
     firstLive = segment
+    if (unreadable !== undefined) {
+      const following = [...live.keys()].at(-2)
+      faults.unshift(unreadableFault(join(directory, found.name), found.id, unreadable, { position: 0, bytes: 0, firstOffset: found.firstOffset, lastOffset: following === undefined ? undefined : following.found.firstOffset - 1 }))
+      segment = older.at(-1)
+      continue
+    }
     if (result.found !== 'header') {
       const kind = result.found === 'unsupported' ? 'unsupported' : 'header'
       const why = found.header === 'empty' ? 'the file is empty, and it is the newest segment: no crash leaves that' : `its header can't be read: ${result.why}`
@@ -219,7 +282,7 @@ function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: nu
     }
     const { header } = result
     if (header.segmentId !== found.id || header.firstOffset !== found.firstOffset) {
-      faults.unshift(faultOf(directory, found, 'header', `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`, 'The file was renamed, or is a copy of another one.'))
+      faults.unshift(faultOf(directory, found, 'header', `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`, `The file was renamed. Name it ${segmentName(2, header.segmentId, header.firstOffset)} again, and verify once more.`))
     }
     if (header.firstOffset <= lowWaterMark || (header.previousSegmentId === 0 && header.firstOffset === 1)) break
     const previous = read.slice(0, index).findLast((other) => other.found.id === header.previousSegmentId && (other.result.found !== 'header' || fits(other, logId)))
@@ -230,12 +293,14 @@ function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: nu
           ? `it names no segment in front of it, and entries from ${Math.max(1, lowWaterMark)} on are wanted`
           : `segment ${header.previousSegmentId}, which stands in front of it, is missing`
       const lastBefore = older.at(-1)
-      const unsure = lastBefore === undefined ? `Entries ${Math.max(1, lowWaterMark)} to ${header.firstOffset - 1} are missing.` : `Entries in front of ${header.firstOffset} are missing.`
-      faults.unshift({ ...faultOf(directory, found, 'missing', why, unsure), lastOffset: header.firstOffset - 1 })
+      // Where the one before ends is known to who reads it.
+      const firstMissing = Math.max(1, lowWaterMark)
+      const meaning = lastBefore === undefined ? missingText(firstMissing, header.firstOffset - 1) : `Entries in front of ${header.firstOffset} are missing.`
+      const fault = faultOf(directory, found, 'missing', why, meaning)
+      faults.unshift({ ...fault, ...(lastBefore === undefined ? { firstOffset: firstMissing } : {}), lastOffset: header.firstOffset - 1 })
     }
     segment = previous ?? older.at(-1)
   }
-  const newest = read.at(-1) as ReadSegment
   const segments = read.map((each): OutlinedSegment => {
     const { found, result, fileBytes } = each
     const place = live.get(each)
@@ -245,8 +310,8 @@ function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: nu
         result.found !== 'header'
           ? `nothing refers to it, and its header can't be read: ${result.why}`
           : result.header.logId === logId
-            ? `its header is that of segment ${result.header.segmentId}, first offset ${result.header.firstOffset}: it was renamed, or is a copy`
-            : 'it belongs to another log'
+            ? `its header is that of segment ${result.header.segmentId}, first offset ${result.header.firstOffset}: ${copyText(originalOf(each, read))}`
+            : `it belongs to another log, ${result.header.logId}`
       faults.push(faultOf(directory, found, 'stray', why, 'No entry of the log is in it, but the log does not open while it is there.'))
     }
     return {
@@ -260,6 +325,7 @@ function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: nu
         ? { header: result.header, start: { nextOffset: result.header.firstOffset, salt: result.frame.salt, previous: result.frame.crc }, previous: result.frame.previous }
         : { broken: result.why }),
       ...(place?.gapBefore === true ? { gapBefore: true } : {}),
+      ...(each.unreadable === undefined ? {} : { unreadable: true }),
     }
   })
   const first = firstLive === newest && newest.result.found !== 'header' ? newest.found.firstOffset : firstLive.found.firstOffset
@@ -267,14 +333,14 @@ function trace(directory: string, read: readonly ReadSegment[], lowWaterMark: nu
 }
 
 /** A broken header, with the bit that explains it, where one does. */
-function* explained(request: LookRequest, fault: Fault, read: readonly ReadSegment[]): Steps<Fault> {
+function* explained(request: LookRequest, fault: Fault, read: readonly LookedAt[]): Steps<Fault> {
   const segment = read.find(({ found }) => found.name === basename(fault.path))
   if (fault.kind !== 'header' || segment?.result.found !== 'nothing' || segment.fileBytes < segmentHeaderBytes) return fault
   const file = yield* DurableFile.open(request.fileSystem, fault.path, { access: 'read' })
   try {
     const bytes = new Uint8Array(Math.min(segment.fileBytes, segmentHeaderBytes + headerNeighbourBytes))
     const loaded = bytes.subarray(0, yield* file.read(bytes, 0))
-    const logId = (read.findLast(({ result }) => result.found === 'header')?.found.header as SegmentHeader | undefined)?.logId
+    const logId = mainLogId(read)
     const bit = flippedHeaderBit(loaded, segment.fileBytes, { ...segment.found, logId })
     return bit === undefined ? fault : { ...fault, bit, meaning: 'One flipped bit explains it, and mending it loses nothing.' }
   } finally {
@@ -303,7 +369,44 @@ function flippedHeaderBit(
   return undefined
 }
 
-function fits({ found, result }: ReadSegment, logId: string | undefined): boolean {
+/** `Entries 3 to 5 are missing.` */
+export function missingText(first: number, last: number): string {
+  return first === last ? `Entry ${first} is missing.` : `Entries ${first} to ${last} are missing.`
+}
+
+function copyText(original: LookedAt | undefined): string {
+  return original === undefined ? 'it was renamed' : `it is a copy of ${original.found.name}`
+}
+
+/** A file that the system does not let us read: what to do depends on why. */
+export function unreadableFault(
+  path: string,
+  segmentId: number,
+  error: WalError,
+  { position, bytes, firstOffset, lastOffset }: { readonly position: number; readonly bytes: number; readonly firstOffset: number; readonly lastOffset: number | undefined },
+): Fault {
+  const entries =
+    lastOffset === undefined
+      ? `Entry ${firstOffset} and those behind it are`
+      : lastOffset <= firstOffset
+        ? `Entry ${firstOffset} is`
+        : `Entries ${firstOffset} to ${lastOffset} are`
+  const code = systemCode(error.cause)
+  const remedy = code === 'EACCES' || code === 'EPERM' ? 'look at its owner and mode, or run this as a user who may read it' : 'look at the disk, its cables and the kernel log first'
+  return {
+    kind: 'unreadable',
+    path,
+    segmentId,
+    position,
+    bytes,
+    firstOffset,
+    ...(lastOffset === undefined ? {} : { lastOffset }),
+    why: reasonOf(error.cause ?? error),
+    meaning: `${entries} out of reach while the file can't be read: ${remedy}.`,
+  }
+}
+
+function fits({ found, result }: LookedAt, logId: string | undefined): boolean {
   return found.header === 'empty' || (result.found === 'header' && result.header.logId === logId && result.header.segmentId === found.id && result.header.firstOffset === found.firstOffset) || (result.found !== 'header' && logId === undefined)
 }
 

@@ -72,7 +72,7 @@ export function makePlan(report: VerifyReport, outline: Outline | undefined, kee
 
   const mends = report.faults.flatMap(({ bit, path }): RepairAction[] => (bit === undefined ? [] : [{ kind: 'mend-bit', path, ...bit }]))
   const strays = report.faults.filter(({ kind }) => kind === 'stray')
-  const aside = strays.map(({ path }): RepairAction => ({ kind: 'set-aside', path, bytes: sizeOf(report, path) }))
+  const aside = strays.map(({ path, bytes }): RepairAction => ({ kind: 'set-aside', path, bytes: sizeOf(report, path) ?? bytes }))
   const rest = report.faults.filter(({ bit, kind }) => bit === undefined && kind !== 'stray')
   if (rest.length === 0) {
     const tail = tailActions(report)
@@ -82,7 +82,11 @@ export function makePlan(report: VerifyReport, outline: Outline | undefined, kee
   }
   const elsewhere = rest.find(({ path }) => !outline.segments.some((segment) => segment.path === path && segment.state === 'live'))
   if (elsewhere !== undefined) return { ...plan, state: 'impossible', reasons: [`${basename(elsewhere.path)}: ${elsewhere.why}. Which files are the log has to be found out by hand.`] }
+  const renamed = rest.find(({ kind, path }) => kind === 'header' && outline.segments.some((segment) => segment.path === path && segment.header !== undefined))
+  if (renamed !== undefined) return { ...plan, state: 'impossible', reasons: [`${basename(renamed.path)}: ${renamed.why}. ${renamed.meaning}`] }
   const reasons: string[] = []
+  // Where the chain is broken, nothing may be less dead than what nothing refers to, and opening removes that: a copy is kept.
+  const unreferenced = outline.segments.flatMap(({ state, path, fileBytes }): RepairAction[] => (state === 'dead' && fileBytes > 0 ? [{ kind: 'set-aside', path, bytes: fileBytes }] : []))
   const choices = (['front', 'back'] as const).flatMap((each): RepairChoice[] => {
     const choice = each === 'front' ? keepFront(report, outline, rest) : keepBack(report, outline, rest)
     if (typeof choice === 'string') {
@@ -92,7 +96,8 @@ export function makePlan(report: VerifyReport, outline: Outline | undefined, kee
     // Bits are mended where their bytes stay, and nowhere else.
     const gone = new Set(choice.actions.flatMap((action) => (action.kind === 'set-aside' ? [action.path] : [])))
     const kept = mends.filter((mend) => !gone.has(mend.path) && !isCutOff(mend, choice.actions))
-    return [{ ...choice, actions: [...kept, ...aside.filter(({ path }) => !gone.has(path)), ...choice.actions] }]
+    const others = [...aside, ...unreferenced].filter(({ path }) => !gone.has(path))
+    return [{ ...choice, actions: [...kept, ...others, ...choice.actions] }]
   })
   const chosen = choices.find((choice) => choice.keep === keep)
   if (chosen !== undefined) return { ...plan, state: 'ready', actions: chosen.actions, loses: chosen.loses, choices, reasons }
@@ -112,12 +117,14 @@ function reasonAgainst(report: VerifyReport): string | undefined {
     case 'unsupported':
       return 'The log was written by a later release of forelog: use that one.'
     default:
-      return report.faults.some(({ kind }) => kind === 'unreadable') ? 'The system can not read a file: copy the directory to a disk that is well, as far as it can be read, and repair the copy.' : undefined
+      return report.faults.some(({ kind }) => kind === 'unreadable')
+        ? 'The system does not let this process read a file. If its owner or mode is why, mend that first; if the disk is, copy what can be read to one that is well, and repair the copy.'
+        : undefined
   }
 }
 
-function sizeOf(report: VerifyReport, path: string): number {
-  return report.segments.find((segment) => segment.path === path)?.bytes ?? 0
+function sizeOf(report: VerifyReport, path: string): number | undefined {
+  return report.segments.find((segment) => segment.path === path)?.bytes
 }
 
 function tailActions({ end }: VerifyReport): RepairAction[] {

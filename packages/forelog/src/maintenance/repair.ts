@@ -316,6 +316,7 @@ class Carrier {
       return copy
     } catch (error) {
       if (!isNoSpace(error)) throw error
+      yield* removeFile(fileSystem, temporary)
       throw new WalError('ERR_WAL_NO_SPACE', `there is no room in ${folder} for a copy of what the repair takes out of ${path}: nothing was changed; free some space, then try again`, { path: folder, cause: error })
     } finally {
       yield* source.close()

@@ -16,7 +16,7 @@ import type { LookRequest } from '../recovery/recovered-log.js'
 import { lockName, quarantineName } from '../segments/segment-name.js'
 import { runPooled, type Steps } from '../steps.js'
 import { type LogFinding, LogWalk } from './log-walk.js'
-import { type Outline, outlineLog, type OutlinedSegment } from './outline.js'
+import { missingText, type Outline, outlineLog, type OutlinedSegment } from './outline.js'
 import type { EndReport, Fault, Outcome, Progress, SegmentReport, TypeReport, VerifyReport } from './report.js'
 import { SegmentMap } from './segment-map.js'
 import type { FoundEntries } from './survey.js'
@@ -180,6 +180,9 @@ class Tally {
   readonly #types = new Map<number, { entries: number; bytes: number; smallest: number; largest: number }>()
   #entries = 0
   #entriesBehindFirstFault = 0
+  /** Live segments that have a fault, or lack something in front of them, as their headers tell. */
+  readonly #faultySegments = new Set<string>()
+  #isBehindFault = false
   #lastOffset = 0
   #bytesBefore = 0
   #position = 0
@@ -194,7 +197,11 @@ class Tally {
       if (segment.state !== 'live') map.add('dead', 0, segment.fileBytes)
       this.#segments.set(segment.name, { segment, map, entries: 0, lastOffset: segment.firstOffset - 1 })
     }
-    for (const fault of outline?.faults ?? []) this.#addFault(fault)
+    for (const fault of outline?.faults ?? []) {
+      this.#addFault(fault)
+      // What does not belong to the log stands in front of none of its entries.
+      if (fault.kind !== 'stray') this.#faultySegments.add(fault.path)
+    }
   }
 
   get bytesDone(): number {
@@ -211,11 +218,13 @@ class Tally {
       this.#bytesBefore += this.#current?.segment.fileBytes ?? 0
       this.#position = 0
       this.#current = this.#segments.get(finding.segment.name)
+      this.#isBehindFault ||= this.#faultySegments.has(finding.segment.path)
       return
     }
     const current = this.#current as SegmentTally
     if (finding.kind === 'fault') {
       this.#addFault(finding.fault)
+      this.#isBehindFault = true
       if (finding.mapped) current.map.add(finding.fault.kind === 'unsupported' ? 'unread' : 'damage', finding.fault.position, finding.fault.bytes)
       return
     }
@@ -273,7 +282,7 @@ class Tally {
       clean: this.#isClean(outline, endReport),
       segments: [...this.#segments.values()].map((tally) => this.#segmentReport(tally)),
       types: [...this.#types].sort(([a], [b]) => a - b).map(([type, facts]): TypeReport => ({ type, ...facts })),
-      faults: this.#faults,
+      faults: this.#faults.map((fault) => this.#withOffsets(fault)),
       faultCount: this.#faultCount,
       entriesBehindFirstFault: this.#entriesBehindFirstFault,
       ...(endReport === undefined ? {} : { end: endReport }),
@@ -281,6 +290,17 @@ class Tally {
       temporaries: outline?.names.temporaries ?? [],
       quarantined,
     }
+  }
+
+  /** Which entries are missing is known once the segment in front was read to its end. */
+  #withOffsets(fault: Fault): Fault {
+    const live = this.#outline?.segments.filter(({ state }) => state === 'live') ?? []
+    const index = live.findIndex(({ path }) => path === fault.path)
+    const before = this.#segments.get(live[index - 1]?.name ?? '')
+    if (fault.kind !== 'missing' || before === undefined || before.entries === 0) return fault
+    const first = before.lastOffset + 1
+    const last = (live[index] as OutlinedSegment).firstOffset - 1
+    return last < first ? fault : { ...fault, firstOffset: first, lastOffset: last, meaning: missingText(first, last) }
   }
 
   #segmentReport({ segment, map, entries, lastOffset }: SegmentTally): SegmentReport {
@@ -356,7 +376,7 @@ class Tally {
     current.lastOffset = Math.max(current.lastOffset, last)
     this.#entries += counted
     this.#lastOffset = Math.max(this.#lastOffset, last)
-    if (this.#faultCount > 0) this.#entriesBehindFirstFault += counted
+    if (this.#isBehindFault) this.#entriesBehindFirstFault += counted
   }
 
   /** A low-water mark never goes back. */

@@ -183,7 +183,7 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
     if (header.segmentId !== segment.id || header.firstOffset !== segment.firstOffset) {
       return refuseSegment(segment, `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`)
     }
-    if (header.logId !== logId) return refuseSegment(segment, 'it belongs to another log')
+    if (header.logId !== logId) return refuseSegment(segment, `it belongs to another log than ${newest.name}, which is the newest segment`)
     const later = live.at(-1)
     if (later !== undefined && segment.firstOffset > later.firstOffset) {
       return refuseSegment(segment, `it begins at offset ${segment.firstOffset}, behind the beginning of ${later.name}, which follows it`)
@@ -220,7 +220,7 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
     hasBytesBefore ||= header !== 'empty'
     // Its id is smaller than the newest one's, because it is not the newest.
     if (header !== 'empty' && 'broken' in header) return refuseSegment(segment, `nothing refers to it, and ${headerFault(segment)}`)
-    if (header !== 'empty' && header.logId !== logId) return refuseSegment(segment, 'it belongs to another log')
+    if (header !== 'empty' && header.logId !== logId) return refuseSegment(segment, `it belongs to another log than ${newest.name}, which is the newest segment`)
     // While no mark says so, the emptied files are all that tells where the log begins: they stay until one does.
     if (header === 'empty' && endsAtEmpty) continue
     dead.push(segment.name)

@@ -231,6 +231,7 @@ describe('repair', () => {
     disk.fail({ kind: 'write', code: 'ENOSPC' })
     await expect(repair(directory, { fileSystem: disk, keep: 'front' })).rejects.toMatchObject({ code: 'ERR_WAL_NO_SPACE' })
     expect(filesOn(disk)).toEqual(files)
+    expect(quarantined(disk).size).toBe(0)
   })
 
   it('mends and cuts logs of format 1', async () => {
