@@ -4,7 +4,7 @@ import { runExample, temporaryDirectory } from '../support/run-example.js'
 const appended = ["put { key: 'apples', amount: 3 }", "put { key: 'pears', amount: 5 }", 'del apples']
 const lines = (lives: number): string[] => Array.from({ length: lives }, () => appended).flat().map((entry, index) => `${index + 1} ${entry}`)
 
-test.each(['quick-start/quick-start.ts', 'quick-start/quick-start.mjs'])('%s shows what it appended, and goes on behind it when it is run again', async (path) => {
+test.each(['quick-start/quick-start.ts', 'quick-start/quick-start.mjs', 'quick-start/quick-start.cjs'])('%s shows what it appended, and goes on behind it when it is run again', async (path) => {
   const cwd = temporaryDirectory()
 
   for (const life of [1, 2, 3]) {

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * forelog: a write-ahead log for Node.js. Entries are on stable storage before `append` resolves, and come back in order
  * after any crash.

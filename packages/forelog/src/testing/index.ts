@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * `forelog/testing`: a disk that crashes, for testing what is built on a log.
  *

@@ -288,6 +288,13 @@ describe('its types', () => {
     ).toEqual([])
   })
 
+  it.each([ts.ScriptTarget.ES2022, ts.ScriptTarget.ESNext])('compile the quick start of the README with types empty, as TypeScript 6 has it, and a target of %s', (target) => {
+    const path = join(packed.project, 'stock.mts')
+    writeFileSync(path, readFileSync(join(workspaceFolder, 'examples/quick-start/quick-start.ts'), 'utf8'))
+    const nodeNext = { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext }
+    expect(compile(path, { ...nodeNext, target, types: [], strict: true, skipLibCheck: false, noEmit: true })).toEqual([])
+  })
+
   it('compile for a bundler', () => {
     const path = join(packed.project, 'bundled.ts')
     writeFileSync(path, `import { WalError, WriteAheadLog, defineEntries, json, utf8 } from 'forelog'${body}`)
