@@ -13,6 +13,8 @@ export interface OptionSpec {
   readonly help: string
   /** Values that completion offers. */
   readonly choices?: readonly string[]
+  /** Whether its value may be a file as well: completion offers those, too. */
+  readonly orFile?: boolean
   readonly multiple?: boolean
 }
 

@@ -3,66 +3,64 @@
  */
 import { type Command, commonOptions, type OptionSpec } from './command.js'
 import type { Colors } from './terminal.js'
+import { wrapped } from './text.js'
 
-export function generalHelp(commands: readonly Command[], colors: Colors): string {
+/** Longer lines are hard to read, however wide the terminal is. */
+const widest = 98
+
+export function generalHelp(commands: readonly Command[], colors: Colors, columns: number): string {
+  const room = Math.min(columns, widest)
   const { bold, cyan, dim } = colors
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2
   return [
-    `${bold('forelog')}: look into a write-ahead log, verify it, and mend what is damaged.`,
+    ...wrapped('forelog: look into a write-ahead log, verify it, and mend what is damaged.', room).map((line) => line.replace(/^forelog/, bold('forelog'))),
     '',
     `${bold('Usage')}  forelog ${cyan('COMMAND')} [options]`,
     '',
     bold('Commands'),
-    ...commands.map(({ name, summary }) => `  ${cyan(name.padEnd(width))}${summary}`),
+    ...commands.flatMap(({ name, summary }) => besides(cyan(name.padEnd(width)), width, summary, room)),
     '',
-    `${bold('Something is wrong with a log?')} In this order; nothing is changed before the last:`,
+    bold('Something is wrong with a log?'),
+    ...wrapped('In this order; none of these changes anything:', room),
     `  forelog inspect ./data             ${dim('what it is, at a glance')}`,
     `  forelog verify ./data              ${dim('every byte: what is damaged, and what that means')}`,
     `  forelog dump ./data > keep.ndjson  ${dim('every entry that can be read')}`,
     `  forelog repair ./data --dry-run    ${dim('what could be mended, and what would be lost')}`,
     '',
-    `${dim('Exit codes: 0 fine, 1 damaged, 2 wrong command line, 3 log out of reach, 4 undecided. Each command has --help and --json.')}`,
+    ...wrapped('Exit codes: 0 fine, 1 damaged, 2 wrong command line, 3 log out of reach, 4 undecided. Each command has --help and --json.', room).map(dim),
     '',
   ].join('\n')
 }
 
-export function commandHelp(command: Command, colors: Colors): string {
+export function commandHelp(command: Command, colors: Colors, columns: number): string {
+  const room = Math.min(columns, widest)
   const { bold, cyan, dim } = colors
   const options = Object.entries<OptionSpec>({ ...command.options, ...commonOptions })
   const signs = options.map(([name, option]) => signOf(name, option))
   const width = Math.min(30, Math.max(...signs.map(({ length }) => length)) + 2)
   return [
-    command.summary,
-    ...(command.description === undefined ? [] : ['', ...wrap(command.description, 96)]),
+    ...wrapped(command.summary, room),
+    ...(command.description === undefined ? [] : ['', ...paragraphs(command.description, room)]),
     '',
     `${bold('Usage')}  forelog ${command.name} ${command.args.map((arg) => cyan(arg)).join(' ')}${command.args.length > 0 ? ' ' : ''}[options]`,
     '',
     bold('Options'),
-    ...options.flatMap(([, option], index) => {
-      const lines = wrap(option.help, 96 - width)
-      return lines.map((line, at) => `  ${at === 0 ? cyan((signs[index] as string).padEnd(width)) : ' '.repeat(width)}${line}`)
-    }),
+    ...options.flatMap(([, option], index) => besides(cyan((signs[index] as string).padEnd(width)), width, option.help, room)),
     ...(command.examples.length === 0 ? [] : ['', bold('Examples')]),
-    ...command.examples.flatMap(([line, what]) => [`  ${line}`, `      ${dim(what)}`]),
+    ...command.examples.flatMap(([line, what]) => [`  ${line}`, ...wrapped(what, room - 6).map((part) => `      ${dim(part)}`)]),
     '',
   ].join('\n')
+}
+
+/** A sign, and what it means in the lines beside it. */
+function besides(sign: string, width: number, text: string, room: number): string[] {
+  return wrapped(text, Math.max(20, room - width - 2)).map((line, index) => `  ${index === 0 ? sign : ' '.repeat(width)}${line}`)
 }
 
 function signOf(name: string, { short, value }: OptionSpec): string {
   return `${short === undefined ? '    ' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`
 }
 
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = []
-  for (const paragraph of text.split('\n')) {
-    let line = ''
-    for (const word of paragraph.split(' ')) {
-      if (line !== '' && line.length + 1 + word.length > width) {
-        lines.push(line)
-        line = word
-      } else line = line === '' ? word : `${line} ${word}`
-    }
-    lines.push(line)
-  }
-  return lines
+function paragraphs(text: string, width: number): string[] {
+  return text.split('\n').flatMap((paragraph) => wrapped(paragraph, width, /^ */.exec(paragraph)?.[0] ?? ''))
 }

@@ -15,7 +15,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
   try {
     if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
       const command = commands.find((each) => each.name === rest[0])
-      await terminal.write(command === undefined ? generalHelp(commands, terminal.colors) : commandHelp(command, terminal.colors))
+      await terminal.write(command === undefined ? generalHelp(commands, terminal.colors, terminal.width) : commandHelp(command, terminal.colors, terminal.width))
       await terminal.flush()
       return name === undefined ? exitCodes.usage : exitCodes.fine
     }
@@ -37,7 +37,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 async function runCommand(command: Command, argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const { values, positionals } = parseCommand(command, argv)
   if (values['help'] === true) {
-    await terminal.write(commandHelp(command, terminal.colors))
+    await terminal.write(commandHelp(command, terminal.colors, terminal.width))
     return exitCodes.fine
   }
   const interrupt = new AbortController()
@@ -68,6 +68,7 @@ async function failed(error: unknown, terminal: Terminal, name: string | undefin
 }
 
 function messageOf(error: unknown): string {
+  if (error instanceof WalError && error.option === 'entries') return `${error.message}. Here: --entries FILE.js, a module that exports them`
   return error instanceof Error ? error.message : String(error)
 }
 

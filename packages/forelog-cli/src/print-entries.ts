@@ -1,10 +1,11 @@
 /**
  * Entries, printed: shared by the commands that show them.
  */
-import type { Fault, SalvagedEntry } from 'forelog'
+import { type Fault, type SalvagedEntry, verify } from 'forelog'
 import { basename } from 'node:path'
 import { integer, text, UsageError, type Values } from './command.js'
 import { codecNames, type Decode, jsonable } from './payload-codec.js'
+import { offsetsText } from './report-text.js'
 import type { Terminal } from './terminal.js'
 import { countText, harmless, plural } from './text.js'
 
@@ -12,11 +13,19 @@ export const printFormats = ['ndjson', 'json', 'hex', 'table'] as const
 
 export const entryOptions = {
   type: { type: 'string', value: 'N[,N…]', help: 'Entry types that are wanted. Default: all.' },
-  codec: { type: 'string', value: 'NAME', help: `How payloads are shown: ${codecNames.join(', ')}, or FILE.js, which exports decode(bytes, type). Default auto: JSON, else text, else base64.`, choices: codecNames },
+  codec: { type: 'string', value: 'NAME', help: `How payloads are shown: ${codecNames.join(', ')}, or FILE.js, which exports decode(bytes, type). Default auto: JSON, else text, else base64.`, choices: codecNames, orFile: true },
 } as const
 
 export function passedOver(fault: Fault, terminal: Terminal): string {
-  return `${terminal.errorColors.yellow('passed over:')} ${harmless(basename(fault.path))} at byte ${countText(fault.position)}: ${harmless(fault.why)}. ${harmless(fault.meaning)}`
+  return `${terminal.errorColors.yellow('passed over:')} ${harmless(basename(fault.path))} at byte ${fault.position}: ${harmless(fault.why)}. ${harmless(fault.meaning)}`
+}
+
+/** Nothing was printed: says what there is, where a range was asked for. */
+export async function noteEmptyRange(directory: string, values: Values, terminal: Terminal): Promise<void> {
+  const { from, to } = rangeFrom(values)
+  if (from === undefined && to === undefined) return
+  const report = await verify(directory, { scope: 'structure' })
+  terminal.note(`no entry ${from === undefined ? '' : `from ${from} on`}${from !== undefined && to !== undefined ? ' ' : ''}${to === undefined ? '' : `up to ${to}`}: the log has ${offsetsText(report)}`)
 }
 
 export function rangeFrom(values: Values): { from?: number; to?: number } {
@@ -87,11 +96,11 @@ function tableRow(entry: PrintableEntry, decode: Decode, terminal: Terminal): st
   const value = 'value' in shown ? (typeof shown.value === 'string' ? shown.value : JSON.stringify(shown.value)) : `(can't be decoded: ${shown.undecodable})`
   const room = terminal.width - 31
   const line = harmless(value)
-  return row(countText(entry.offset), String(entry.type), countText(entry.payload.length), line.length > room ? `${line.slice(0, room - 1)}…` : line)
+  return row(String(entry.offset), String(entry.type), countText(entry.payload.length), line.length > room ? `${line.slice(0, room - 1)}…` : line)
 }
 
 function hexDump({ offset, type, payload, path, position }: PrintableEntry, { colors }: Terminal): string {
-  const lines = [colors.bold(`entry ${countText(offset)}`) + colors.dim(`  type ${type}, ${plural(payload.length, 'byte')}${path === undefined || position === undefined ? '' : `, ${basename(path)} at byte ${countText(position)}`}`)]
+  const lines = [colors.bold(`entry ${offset}`) + colors.dim(`  type ${type}, ${plural(payload.length, 'byte')}${path === undefined || position === undefined ? '' : `, ${basename(path)} at byte ${position}`}`)]
   for (let at = 0; at < payload.length; at += 16) {
     const piece = [...payload.subarray(at, at + 16)]
     const hex = piece.map((byte) => byte.toString(16).padStart(2, '0'))

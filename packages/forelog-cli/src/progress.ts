@@ -2,7 +2,9 @@
  * A bar for long work: on stderr, only where a person looks, and only once it takes a while.
  */
 import { SingleBar } from 'cli-progress'
-import type { Progress } from 'forelog'
+import type { Progress, SalvagedEntry } from 'forelog'
+import { readdirSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Terminal } from './terminal.js'
 import { bytesText, durationText } from './text.js'
 
@@ -52,4 +54,40 @@ export class ProgressBar {
   get elapsedMs(): number {
     return performance.now() - this.#startMs
   }
+}
+
+/** A bar for going through the entries of a log; none where the entries themselves appear on the terminal. */
+export class ReadingProgress {
+  readonly #bar: ProgressBar
+  readonly #before = new Map<string, number>()
+  readonly #totalBytes: number
+  readonly #enabled = process.stdout.isTTY !== true && process.stderr.isTTY === true
+  #entries = 0
+
+  constructor(terminal: Terminal, label: string, directory: string) {
+    this.#bar = new ProgressBar(terminal, label)
+    let bytes = 0
+    if (this.#enabled) {
+      for (const name of readdirSync(directory).filter((each) => each.endsWith('.wal')).sort(byNumber)) {
+        const path = join(resolve(directory), name)
+        this.#before.set(path, bytes)
+        // A writer may remove it meanwhile.
+        bytes += statSync(path, { throwIfNoEntry: false })?.size ?? 0
+      }
+    }
+    this.#totalBytes = bytes
+  }
+
+  readonly update = ({ path, position }: SalvagedEntry): void => {
+    if (!this.#enabled || (this.#entries++ & 0xff) !== 0) return
+    this.#bar.update({ bytes: (this.#before.get(path) ?? 0) + position, totalBytes: this.#totalBytes, path })
+  }
+
+  stop(): void {
+    this.#bar.stop()
+  }
+}
+
+function byNumber(a: string, b: string): number {
+  return Number.parseInt(a, 10) - Number.parseInt(b, 10)
 }

@@ -6,7 +6,7 @@ import type { CursorInfo, Fault, SegmentReport, TypeReport, VerifyReport } from 
 import { basename } from 'node:path'
 import { legend, mapBar } from './map-bar.js'
 import type { Colors } from './terminal.js'
-import { bytesText, countText, harmless, plural, timeText } from './text.js'
+import { bytesText, countText, harmless, plural, rangeText, timeText } from './text.js'
 
 const noBorders = {
   chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
@@ -27,8 +27,10 @@ export function tableText(head: readonly string[], aligns: readonly Align[], row
 }
 
 /** One word for the state of the log, in its colour. */
-export function outcomeText({ outcome, clean, writer }: VerifyReport, colors: Colors): string {
+export function outcomeText(report: VerifyReport, colors: Colors): string {
+  const { outcome, clean, writer } = report
   const { green, yellow, red, bold } = colors
+  if (isOutOfReach(report)) return bold(red('✗ out of reach'))
   switch (outcome) {
     case 'sound':
       return writer.held === true ? green('✓ sound, being written') : clean ? green('✓ sound') : `${green('✓ sound')}${yellow(', not closed')}`
@@ -48,32 +50,44 @@ export function outcomeText({ outcome, clean, writer }: VerifyReport, colors: Co
 }
 
 export function offsetsText({ firstOffset, lastOffset }: { readonly firstOffset: number; readonly lastOffset: number }): string {
-  if (lastOffset < firstOffset) return `none (next is ${countText(firstOffset)})`
-  return firstOffset === lastOffset ? countText(firstOffset) : `${countText(firstOffset)} to ${countText(lastOffset)}`
+  return lastOffset < firstOffset ? `none (next is ${firstOffset})` : rangeText(firstOffset, lastOffset)
 }
 
 /** How the log ends, and what opening would do. */
 export function endText(report: VerifyReport, colors: Colors): string {
   const { end, clean, writer } = report
   if (end === undefined) return colors.dim('not known')
-  const place = `${basename(end.path)}, byte ${countText(end.position)}`
+  const place = `${harmless(basename(end.path))}, byte ${end.position}`
   switch (end.action) {
     case 'wait':
       return `being written: the last record is not whole yet (${place})`
     case 'resume':
       if (clean) return report.format === 1 ? `whole (${place})` : `clean shutdown (${place})`
-      return writer.held === true ? `open (${place})` : `not closed, nothing torn: opening goes on from here (${place})`
+      if (writer.held === true) return `open (${place})`
+      return end.full === true ? `${colors.yellow('the newest segment is full, and none follows')} (${place}). ${fullText(writer)}` : `not closed, nothing torn: opening goes on from here (${place})`
     case 'cut': {
       const behind = end.wholeEntriesBehind > 0 ? `, among them ${plural(end.wholeEntriesBehind, 'whole entry', 'whole entries')} that nothing proves acknowledged` : ''
       const what = `opening cuts ${plural(end.tornBytes, 'byte')}${behind}, and keeps a copy in quarantine/`
       const why = end.ambiguous
         ? 'It can not be told whether a crash left them half written, or entries were damaged there since.'
         : 'They were half written when the writer died, and never acknowledged.'
-      return `${colors.yellow(what)} (${place}, row ${end.row}). ${why}`
+      return `${colors.yellow(what)} (${place}). ${why}`
     }
     case 'refuse':
-      return `${colors.red('opening refuses')} (${place}, row ${end.row})`
+      return `${colors.red('opening refuses')} (${place})`
   }
+}
+
+/** A segment is closed right before the next one is made. */
+function fullText({ holder }: VerifyReport['writer']): string {
+  return holder.pid === undefined
+    ? 'A writer that dies right then leaves it so, but the last one closed the log: a newer segment is probably missing.'
+    : 'A writer that dies right then leaves it so; else a newer segment is missing.'
+}
+
+/** Whether the files themselves could not be read, and nothing else is known to be wrong. */
+export function isOutOfReach({ outcome, faults, faultCount }: VerifyReport): boolean {
+  return outcome === 'damaged' && faultCount === faults.length && faults.every(({ kind }) => kind === 'unreadable')
 }
 
 export function writerText({ writer }: VerifyReport): string {
@@ -87,14 +101,10 @@ export function writerText({ writer }: VerifyReport): string {
 export function faultText(fault: Fault, colors: Colors): string {
   const { bold, red, dim, cyan } = colors
   const size = fault.bytes > 0 ? dim(` (${plural(fault.bytes, 'byte')})`) : ''
-  const offsets =
-    fault.firstOffset === undefined
-      ? ''
-      : fault.lastOffset === undefined || fault.lastOffset <= fault.firstOffset
-        ? `, entry ${countText(fault.firstOffset)}`
-        : `, entries ${countText(fault.firstOffset)} to ${countText(fault.lastOffset)}`
-  const lines = [`  ${red('✗')} ${bold(harmless(basename(fault.path)))} at byte ${countText(fault.position)}${size}${offsets}`, `      ${harmless(fault.why)}`, `      ${harmless(fault.meaning)}`]
-  if (fault.bit !== undefined) lines.push(`      ${cyan(`repair can mend it: bit ${fault.bit.bit} of byte ${countText(fault.bit.position)}`)}`)
+  const many = fault.lastOffset !== undefined && fault.firstOffset !== undefined && fault.lastOffset > fault.firstOffset
+  const offsets = fault.firstOffset === undefined ? '' : `, ${many ? 'entries' : 'entry'} ${rangeText(fault.firstOffset, fault.lastOffset)}`
+  const lines = [`  ${red('✗')} ${bold(harmless(basename(fault.path)))} at byte ${fault.position}${size}${offsets}`, `      ${harmless(fault.why)}`, `      ${harmless(fault.meaning)}`]
+  if (fault.bit !== undefined) lines.push(`      ${cyan(`repair can mend it: bit ${fault.bit.bit} of byte ${fault.bit.position}`)}`)
   return lines.join('\n')
 }
 
@@ -113,8 +123,8 @@ export function segmentsText(segments: readonly SegmentReport[], width: number, 
     ['left', 'right', 'right', 'right', 'right', 'left', 'left'],
     shown.map((segment) => [
       harmless(segment.name),
-      countText(segment.firstOffset),
-      segment.lastOffset < segment.firstOffset ? '–' : countText(segment.lastOffset),
+      String(segment.firstOffset),
+      segment.lastOffset < segment.firstOffset ? '–' : String(segment.lastOffset),
       segment.ranges.every(({ kind }) => kind === 'unread') && segment.bytes > 0 ? '–' : countText(segment.entries),
       bytesText(segment.bytes),
       states[segment.state](segment.state),
@@ -155,7 +165,7 @@ export function cursorsText(cursors: readonly CursorInfo[], colors: Colors): str
     ['left', 'right', 'right', 'left', 'left'],
     shown.map(({ name, offset, lag, hold, cut, lost }) => [
       harmless(name),
-      countText(offset),
+      String(offset),
       countText(lag),
       hold ? 'yes' : 'no',
       [cut === undefined ? '' : `cut: ${cut.first} to ${cut.last}`, lost === undefined ? '' : `lost: ${lost.first} to ${lost.last}`].filter(Boolean).join(', '),

@@ -48,9 +48,7 @@ export class Terminal {
     if (this.#pending.length >= flushBytes) await this.flush()
   }
 
-  line(text = ''): Promise<void> {
-    return this.write(`${text}\n`)
-  }
+  readonly line = (text = ''): Promise<void> => this.write(`${text}\n`)
 
   /** Waits where the reader is slower than we are. */
   async flush(): Promise<void> {

@@ -24,6 +24,29 @@ export function countText(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
+/** `561`, or `561 to 840`: offsets and positions as they are typed again, without separators. */
+export function rangeText(first: number, last: number | undefined): string {
+  return last === undefined || last <= first ? String(first) : `${first} to ${last}`
+}
+
+/** A path as a shell takes it: a line that is shown can be pasted. */
+export function shellText(path: string): string {
+  return /^[\w./:@%+,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}
+
+/** Lines of at most `width` characters; those after the first are indented. */
+export function wrapped(text: string, width: number, indent = ''): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line.trim() !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = indent + word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
 /** `1 entry`, `2 entries`. */
 export function plural(count: number, one: string, many: string = `${one}s`): string {
   return `${countText(count)} ${count === 1 ? one : many}`

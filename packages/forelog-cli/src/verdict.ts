@@ -1,5 +1,6 @@
 import type { VerifyReport } from 'forelog'
 import { type ExitCode, exitCodes } from './exit-codes.js'
+import { isOutOfReach } from './report-text.js'
 
 /** The exit code of what was found; `strict`: a torn tail counts as damage, too. */
 export function verdictOf(report: VerifyReport, strict = false): ExitCode {
@@ -11,6 +12,7 @@ export function verdictOf(report: VerifyReport, strict = false): ExitCode {
     case 'undecided':
       return exitCodes.undecided
     case 'damaged':
+      return isOutOfReach(report) ? exitCodes.unreachable : exitCodes.damaged
     case 'unsupported':
       return exitCodes.damaged
     case 'none':

@@ -31,23 +31,32 @@ function optionsOf(command: Command): [string, OptionSpec][] {
 
 function bash(commands: readonly Command[]): string {
   const cases = commands.map((command) => `    ${command.name}) options='${optionsOf(command).map(([name]) => `--${name}`).join(' ')}' ;;`)
-  const values = new Map(commands.flatMap((command) => optionsOf(command).flatMap(([name, { choices }]) => (choices === undefined ? [] : [[name, choices.join(' ')] as const]))))
+  const values = commands.flatMap((command) =>
+    optionsOf(command).flatMap(([name, { choices, orFile }]) =>
+      choices === undefined ? [] : [`    '${command.name} --${name}') COMPREPLY=($(compgen -W '${choices.join(' ')}' -- "$current"))${orFile === true ? '; _forelog_files "$current"' : ''}; return ;;`],
+    ),
+  )
   return `# bash completion for forelog
+# A name on each line, so that one with a space in it stays whole: bash 3.2, which macOS has, knows no mapfile.
+_forelog_files() {
+  local IFS=$'\\n'
+  COMPREPLY+=($(compgen -f -- "$1"))
+}
 _forelog() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD - 1]}" options=''
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W '${commands.map(({ name }) => name).join(' ')} --help --version' -- "$current"))
     return
   fi
-  case "$previous" in
-${[...values].map(([name, words]) => `    --${name}) COMPREPLY=($(compgen -W '${words}' -- "$current")); return ;;`).join('\n')}
+  case "\${COMP_WORDS[1]} $previous" in
+${values.join('\n')}
   esac
   case "\${COMP_WORDS[1]}" in
 ${cases.join('\n')}
   esac
   if [[ "$current" == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$current"))
   elif [ "\${COMP_WORDS[1]}" = completion ]; then COMPREPLY=($(compgen -W '${shells.join(' ')}' -- "$current"))
-  else COMPREPLY=($(compgen -f -- "$current"))
+  else _forelog_files "$current"
   fi
 }
 complete -o filenames -F _forelog forelog
@@ -56,8 +65,13 @@ complete -o filenames -F _forelog forelog
 
 function zsh(commands: readonly Command[]): string {
   const quote = (text: string): string => text.replaceAll("'", "'\\''").replaceAll('[', '\\[').replaceAll(']', '\\]').replaceAll(':', '\\:')
-  const spec = ([name, { type, help, choices }]: [string, OptionSpec]): string =>
-    `'--${name}[${quote(help.split('. ')[0] as string)}]${type === 'boolean' ? '' : `:value:${choices === undefined ? '_files' : `(${choices.join(' ')})`}`}'`
+  const valueOf = ({ choices, orFile }: OptionSpec): string => {
+    if (choices === undefined) return '_files'
+    const words = choices.join(' ')
+    return orFile === true ? `_alternative "values\\:value\\:(${words})" "files\\:file\\:_files"` : `(${words})`
+  }
+  const spec = ([name, option]: [string, OptionSpec]): string =>
+    `'--${name}[${quote(option.help.split('. ')[0] as string)}]${option.type === 'boolean' ? '' : `:value:${valueOf(option)}`}'`
   const cases = commands.map((command) => `    ${command.name}) _arguments ${[...optionsOf(command).map(spec), command.name === 'completion' ? `':shell:(${shells.join(' ')})'` : "'*:file:_files'"].join(' ')} ;;`)
   return `#compdef forelog
 _forelog() {
@@ -73,6 +87,7 @@ _forelog() {
 ${cases.join('\n')}
   esac
 }
-compdef _forelog forelog
+# Sourced, or a file of fpath that compinit found.
+if [[ $funcstack[1] == _forelog ]]; then _forelog "$@"; else compdef _forelog forelog; fi
 `
 }

@@ -2,6 +2,7 @@ import { convert as convertLog } from 'forelog'
 import { type Command, entriesOption, integer } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
+import { directoryOfLog } from '../log-directory.js'
 import { ProgressBar } from '../progress.js'
 import { offsetsText } from '../report-text.js'
 import { durationText, plural } from '../text.js'
@@ -22,7 +23,7 @@ export const convert: Command = {
     const [from, to] = positionals as readonly [string, string]
     const bar = new ProgressBar(terminal, 'Converting')
     const maxSegmentSize = integer(values, 'max-segment-size', 1)
-    const result = await convertLog(from, to, { ...(await entriesFrom(values)), ...(maxSegmentSize === undefined ? {} : { maxSegmentSize }), onProgress: bar.update, signal }).finally(() => bar.stop())
+    const result = await convertLog(directoryOfLog(from), to, { ...(await entriesFrom(values)), ...(maxSegmentSize === undefined ? {} : { maxSegmentSize }), onProgress: bar.update, signal }).finally(() => bar.stop())
     const { colors } = terminal
     await terminal.line(
       json ? JSON.stringify(result) : `${colors.green('✓')} ${plural(result.entries, 'entry', 'entries')}, ${offsetsText(result)}, in format ${result.format}: ${colors.bold(result.directory)} ${colors.dim(`(${durationText(bar.elapsedMs)})`)}`,

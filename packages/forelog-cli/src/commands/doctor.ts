@@ -1,6 +1,6 @@
-import { nodeFileSystem, verify, WalError } from 'forelog'
-import { accessSync, constants, existsSync, readFileSync, realpathSync, rmSync, statfsSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { nodeFileSystem, verify, type VerifyReport, WalError } from 'forelog'
+import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Command } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { endText, writerText } from '../report-text.js'
@@ -145,14 +145,40 @@ async function lockCheck(place: string): Promise<Check> {
   }
 }
 
+/** Files that the user who runs this can't read and write: most often those that somebody else's process made. */
+function ownerCheck(directory: string): Check {
+  const name = 'files'
+  const files = readdirSync(directory).filter((file) => file.endsWith('.wal') || file === 'lock' || file === 'lock.json' || file === 'quarantine')
+  const refused = files.filter((file) => {
+    try {
+      accessSync(join(directory, file), constants.R_OK | constants.W_OK)
+      return false
+    } catch {
+      return true
+    }
+  })
+  const [first] = refused
+  if (first === undefined) return { name, verdict: 'good', text: `this user can read and write ${plural(files.length, 'file')} of the log` }
+  const { uid, gid, mode } = statSync(join(directory, first))
+  const others = refused.length === 1 ? '' : `, and ${plural(refused.length - 1, 'other')}`
+  return { name, verdict: 'bad', text: `this user${process.getuid === undefined ? '' : ` (uid ${process.getuid()})`} can't read and write ${first} (uid ${uid}, gid ${gid}, mode ${(mode & 0o7777).toString(8).padStart(4, '0')})${others}` }
+}
+
 async function logChecks(directory: string): Promise<Check[]> {
-  const report = await verify(directory, { scope: 'structure' })
+  let report: VerifyReport
+  let files: Check
+  try {
+    report = await verify(directory, { scope: 'structure' })
+    files = ownerCheck(directory)
+  } catch (error) {
+    return [{ name: 'log', verdict: 'bad', text: (error as Error).message }]
+  }
   if (report.outcome === 'none') return [{ name: 'log', verdict: 'good', text: 'none there yet' }]
   const plain = { dim: String, red: String, yellow: String, green: String } as never
   const [fault] = report.faults
   const state: Check =
     fault === undefined
-      ? { name: 'log', verdict: report.outcome === 'undecided' ? 'warning' : 'good', text: `format ${String(report.format)}, ${endText(report, plain)}` }
-      : { name: 'log', verdict: 'bad', text: `${fault.why} (${fault.path}): forelog verify tells more` }
-  return [state, { name: 'writer', verdict: 'good', text: writerText(report) }]
+      ? { name: 'log', verdict: report.outcome === 'undecided' || report.end?.full === true ? 'warning' : 'good', text: `format ${String(report.format)}, ${endText(report, plain)}; names, headers and the end alone were looked at: forelog verify reads every byte` }
+      : { name: 'log', verdict: 'bad', text: `${basename(fault.path)} at byte ${fault.position}: ${fault.why}; forelog verify tells more` }
+  return [files, state, { name: 'writer', verdict: 'good', text: writerText(report) }]
 }

@@ -2,8 +2,10 @@ import { type Fault, salvage } from 'forelog'
 import { choice, type Command, entriesOption } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
+import { directoryOfLog } from '../log-directory.js'
 import { decoderFrom } from '../payload-codec.js'
-import { entryOptions, makePrinter, passedOver, printFormats, rangeFrom, typesFrom } from '../print-entries.js'
+import { entryOptions, makePrinter, noteEmptyRange, passedOver, printFormats, rangeFrom, typesFrom } from '../print-entries.js'
+import { ReadingProgress } from '../progress.js'
 import { plural } from '../text.js'
 
 export const dump: Command = {
@@ -29,6 +31,9 @@ export const dump: Command = {
   async run({ terminal, positionals, values, json, signal }) {
     const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', printFormats, 'ndjson'), await decoderFrom(values))
     const wanted = typesFrom(values)
+    const range = rangeFrom(values)
+    // The command line first, whatever the directory is.
+    const directory = directoryOfLog(positionals[0] as string)
     let faults = 0
     const onFault = (fault: Fault): void => {
       faults++
@@ -36,11 +41,18 @@ export const dump: Command = {
     }
     await printer.begin()
     let count = 0
-    for await (const entry of salvage(positionals[0] as string, { ...(await entriesFrom(values)), ...rangeFrom(values), signal, onFault })) {
-      if (wanted !== undefined && !wanted.has(entry.type)) continue
-      await printer.entry(entry, count++)
+    const progress = new ReadingProgress(terminal, 'Reading', directory)
+    try {
+      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, signal, onFault })) {
+        progress.update(entry)
+        if (wanted !== undefined && !wanted.has(entry.type)) continue
+        await printer.entry(entry, count++)
+      }
+    } finally {
+      progress.stop()
     }
     await printer.end(count)
+    if (count === 0) await noteEmptyRange(directory, values, terminal)
     if (faults > 0) terminal.note(`${terminal.errorColors.red('forelog:')} ${plural(faults, 'place')} could not be read: forelog verify tells what that means`)
     return faults > 0 ? exitCodes.damaged : exitCodes.fine
   },

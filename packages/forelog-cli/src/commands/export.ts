@@ -2,7 +2,9 @@ import { salvage } from 'forelog'
 import { type Command, entriesOption } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
-import { passedOver, rangeFrom, typesFrom } from '../print-entries.js'
+import { directoryOfLog } from '../log-directory.js'
+import { noteEmptyRange, passedOver, rangeFrom, typesFrom } from '../print-entries.js'
+import { ReadingProgress } from '../progress.js'
 
 export const exportEntries: Command = {
   name: 'export',
@@ -21,14 +23,28 @@ export const exportEntries: Command = {
   ],
   async run({ terminal, positionals, values, signal }) {
     const wanted = typesFrom(values)
+    const range = rangeFrom(values)
+    // The command line first, whatever the directory is.
+    const directory = directoryOfLog(positionals[0] as string)
     let faults = 0
     const onFault = (fault: Parameters<typeof passedOver>[0]): void => {
       faults++
       terminal.note(passedOver(fault, terminal))
     }
-    for await (const { offset, type, payload } of salvage(positionals[0] as string, { ...(await entriesFrom(values)), ...rangeFrom(values), signal, onFault })) {
-      if (wanted === undefined || wanted.has(type)) await terminal.line(JSON.stringify({ offset, type, base64: Buffer.from(payload).toString('base64') }))
+    let count = 0
+    const progress = new ReadingProgress(terminal, 'Exporting', directory)
+    try {
+      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, signal, onFault })) {
+        progress.update(entry)
+        const { offset, type, payload } = entry
+        if (wanted !== undefined && !wanted.has(type)) continue
+        count++
+        await terminal.line(JSON.stringify({ offset, type, base64: Buffer.from(payload).toString('base64') }))
+      }
+    } finally {
+      progress.stop()
     }
+    if (count === 0) await noteEmptyRange(directory, values, terminal)
     return faults > 0 ? exitCodes.damaged : exitCodes.fine
   },
 }

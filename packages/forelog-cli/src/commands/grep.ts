@@ -3,8 +3,10 @@ import { choice, type Command, entriesOption, integer, text, UsageError } from '
 import { exitCodes } from '../exit-codes.js'
 import { matcherFor } from '../json-path.js'
 import { entriesFrom } from '../load-module.js'
+import { directoryOfLog } from '../log-directory.js'
 import { decoderFrom } from '../payload-codec.js'
 import { entryOptions, makePrinter, passedOver, printFormats, rangeFrom, typesFrom, valueOf } from '../print-entries.js'
+import { ReadingProgress } from '../progress.js'
 
 export const grep: Command = {
   name: 'grep',
@@ -29,13 +31,16 @@ export const grep: Command = {
     ['forelog grep timeout ./data/events -m 1', 'the first entry that has the text in it'],
   ],
   async run({ terminal, positionals, values, json, signal }) {
-    const [pattern, directory] = positionals as readonly [string, string]
+    const [pattern, path] = positionals as readonly [string, string]
     if (pattern === '') throw new UsageError('grep needs a pattern that is not empty')
     const matches = matcherFor(pattern)
     const decode = await decoderFrom(values)
     const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', printFormats, 'ndjson'), decode)
     const wanted = typesFrom(values)
     const most = text(values, 'max-count') === undefined ? Infinity : (integer(values, 'max-count', 1) as number)
+    const range = rangeFrom(values)
+    // The command line first, whatever the directory is.
+    const directory = directoryOfLog(path)
     const silent = values['count'] === true
     let faults = 0
     let count = 0
@@ -44,12 +49,18 @@ export const grep: Command = {
       terminal.note(passedOver(fault, terminal))
     }
     if (!silent) await printer.begin()
-    for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...rangeFrom(values), signal, onFault })) {
-      if (wanted !== undefined && !wanted.has(entry.type)) continue
-      const decoded = valueOf(entry, decode)
-      if (!('value' in decoded) || !matches(decoded.value)) continue
-      if (!silent) await printer.entry(entry, count)
-      if (++count >= most) break
+    const progress = new ReadingProgress(terminal, 'Searching', directory)
+    try {
+      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, signal, onFault })) {
+        progress.update(entry)
+        if (wanted !== undefined && !wanted.has(entry.type)) continue
+        const decoded = valueOf(entry, decode)
+        if (!('value' in decoded) || !matches(decoded.value)) continue
+        if (!silent) await printer.entry(entry, count)
+        if (++count >= most) break
+      }
+    } finally {
+      progress.stop()
     }
     if (silent) await terminal.line(json ? JSON.stringify({ count }) : String(count))
     else await printer.end(count)

@@ -2,6 +2,7 @@ import { type CursorInfo, verify, type VerifyReport, WriteAheadLog } from 'forel
 import { type Command, entriesOption } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
+import { existingDirectory } from '../log-directory.js'
 import { ProgressBar } from '../progress.js'
 import { endText, factsText, faultText, offsetsText, outcomeText, cursorsText, segmentsText, typesText, writerText } from '../report-text.js'
 import type { Terminal } from '../terminal.js'
@@ -27,7 +28,7 @@ export const inspect: Command = {
     const scope = values['quick'] === true ? 'structure' : 'everything'
     let report: VerifyReport
     try {
-      report = await verify(positionals[0] as string, { ...(await entriesFrom(values)), scope, signal, onProgress: bar.update })
+      report = await verify(existingDirectory(positionals[0] as string), { ...(await entriesFrom(values)), scope, signal, onProgress: bar.update })
     } finally {
       bar.stop()
     }

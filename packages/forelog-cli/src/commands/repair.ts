@@ -4,10 +4,11 @@ import { confirmed } from '../confirm.js'
 import { choice, type Command, entriesOption, text } from '../command.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
+import { existingDirectory } from '../log-directory.js'
 import { ProgressBar } from '../progress.js'
-import { faultText, outcomeText, writerText } from '../report-text.js'
+import { faultText, isOutOfReach, offsetsText, outcomeText, writerText } from '../report-text.js'
 import type { Terminal } from '../terminal.js'
-import { bytesText, countText, plural } from '../text.js'
+import { bytesText, countText, plural, rangeText, shellText } from '../text.js'
 import { verdictOf } from '../verdict.js'
 
 export const repair: Command = {
@@ -30,7 +31,7 @@ export const repair: Command = {
     ['forelog repair ./data/orders --keep front --yes', 'cut the log in front of the damage, without a question'],
   ],
   async run({ terminal, positionals, values, json, signal }) {
-    const directory = positionals[0] as string
+    const directory = existingDirectory(positionals[0] as string)
     const keepWord = text(values, 'keep') === undefined ? undefined : choice(values, 'keep', ['front', 'back'], 'front')
     const bar = new ProgressBar(terminal, 'Verifying')
     const options = { ...(await entriesFrom(values)), signal, onProgress: bar.update }
@@ -47,6 +48,11 @@ export const repair: Command = {
       return codeOfPlan(plan, dryRun)
     }
     await terminal.flush()
+    if (plan.report.writer.held === true && values['yes'] !== true) {
+      if (json) await terminal.line(JSON.stringify({ plan }))
+      terminal.note('Nothing was changed.')
+      return exitCodes.unreachable
+    }
     if (values['yes'] !== true && !(await confirmed(`Repair ${plan.directory}?`, terminal, json))) {
       terminal.note('Nothing was changed.')
       return exitCodes.usage
@@ -56,7 +62,7 @@ export const repair: Command = {
     else {
       const { colors } = terminal
       await terminal.line(`${outcomeText(result.report, colors)}   ${colors.bold(result.report.directory)}`)
-      await terminal.line(`  ${plural(result.report.entries, 'entry', 'entries')}, ${countText(result.report.firstOffset)} to ${countText(result.report.lastOffset)}`)
+      await terminal.line(`  ${plural(result.report.entries, 'entry', 'entries')}, ${offsetsText(result.report)}`)
       for (const copy of result.quarantined) await terminal.line(`  ${colors.dim('copy')}  ${join('quarantine', basename(copy))}`)
       for (const fault of result.report.faults.slice(0, 5)) await terminal.line(faultText(fault, colors))
     }
@@ -67,7 +73,7 @@ export const repair: Command = {
 function codeOfPlan({ state, report }: RepairPlan, dryRun: boolean): ExitCode {
   if (state === 'nothing') return exitCodes.fine
   if (state === 'ready' && dryRun) return exitCodes.fine
-  return report.outcome === 'none' ? exitCodes.unreachable : exitCodes.damaged
+  return report.outcome === 'none' || isOutOfReach(report) ? exitCodes.unreachable : exitCodes.damaged
 }
 
 async function showPlan(plan: RepairPlan, terminal: Terminal, dryRun: boolean): Promise<void> {
@@ -84,25 +90,42 @@ async function showPlan(plan: RepairPlan, terminal: Terminal, dryRun: boolean): 
     case 'impossible':
       await terminal.line(`  ${colors.red('This can not be repaired.')}`)
       for (const reason of plan.reasons) await terminal.line(`    ${reason}`)
-      return await terminal.line(`  What can be read can still be saved: forelog dump ${plan.directory}`)
+      if (report.outcome !== 'none' && report.outcome !== 'unread') await showRescue(plan, terminal)
+      return
     case 'decide':
       await terminal.line(`  ${colors.bold('More is damaged than can be mended. What shall be kept?')} Each way takes entries out of the log:`)
       for (const each of plan.choices) await showChoice(each, plan, terminal)
       for (const reason of plan.reasons) await terminal.line(`\n  ${colors.dim(reason)}`)
-      await terminal.line()
-      return await terminal.line(`  Nothing was changed. Save what can be read first: forelog dump ${plan.directory} > keep.ndjson`)
+      return await showRescue(plan, terminal)
     case 'ready':
       await terminal.line(colors.bold(dryRun ? '  A repair would:' : '  The repair will:'))
       await showActions(plan.actions, terminal)
-      return await terminal.line(`  ${lossText(plan, terminal)}`)
+      await terminal.line(`  ${lossText(plan, terminal)}`)
+      if (dryRun) await terminal.line(`  Nothing was changed. To do it: forelog repair ${shellText(plan.directory)}${keepOf(plan)}`)
   }
+}
+
+/** The option that took this choice. */
+function keepOf({ actions, choices }: RepairPlan): string {
+  const taken = choices.find((each) => JSON.stringify(each.actions) === JSON.stringify(actions))
+  return taken === undefined ? '' : ` --keep ${taken.keep}`
+}
+
+/** What can be saved of a log that can't be mended. */
+async function showRescue({ directory, report }: RepairPlan, { colors, line }: Terminal): Promise<void> {
+  const path = shellText(directory)
+  const rescued = shellText(`${directory}-rescued`)
+  await line()
+  await line(`  Nothing was changed. ${colors.bold('Save what can be read first:')}`)
+  await line(`    forelog dump ${path} > keep.ndjson`)
+  if (report.format === 2) await line(`  Or go on with all that can be read, under new offsets, in a new log:\n    forelog export ${path} | forelog import ${rescued}`)
 }
 
 async function showChoice(each: RepairChoice, plan: RepairPlan, terminal: Terminal): Promise<void> {
   const { colors } = terminal
   const count = each.lastOffset - each.firstOffset + 1
   await terminal.line()
-  await terminal.line(`  ${colors.bold(colors.cyan(`--keep ${each.keep}`))}   keeps ${plural(count, 'entry', 'entries')}, ${countText(each.firstOffset)} to ${countText(each.lastOffset)}`)
+  await terminal.line(`  ${colors.bold(colors.cyan(`--keep ${each.keep}`))}   keeps ${plural(count, 'entry', 'entries')}, ${rangeText(each.firstOffset, each.lastOffset)}`)
   await showActions(each.actions, terminal)
   await terminal.line(`    ${lossText({ ...plan, loses: each.loses }, terminal)}`)
 }
@@ -119,27 +142,32 @@ export function actionText(action: RepairAction): string {
   const file = basename(action.path)
   switch (action.kind) {
     case 'mend-bit':
-      return `flip bit ${action.bit} of byte ${countText(action.position)} of ${file} back`
+      return `flip bit ${action.bit} of byte ${action.position} of ${file} back`
     case 'cut':
-      return `cut ${file} at byte ${countText(action.position)}: ${plural(action.bytes, 'byte')} go`
+      return `cut ${file} at byte ${action.position}: ${plural(action.bytes, 'byte goes', 'bytes go')}`
     case 'end-after':
-      return `end the log behind entry ${countText(action.offset)}, by a new segment ${basename(action.newPath)}: ${plural(action.bytes, 'byte')} of ${file} from byte ${countText(action.position)} on are dead then`
+      return `end the log behind entry ${action.offset}, by a new segment ${basename(action.newPath)}${action.bytes === 0 ? '' : `: ${plural(action.bytes, 'byte is', 'bytes are')} dead then, in ${file} from byte ${action.position} on`}`
     case 'begin-at':
-      return `begin the log with entry ${countText(action.offset)}, by a low-water mark and a close record at the end of ${file}`
+      return `begin the log with entry ${action.offset}, by a low-water mark and a close record at the end of ${file}`
     case 'set-aside':
       return `move ${file} to quarantine/ (${bytesText(action.bytes)})`
   }
 }
 
 function lossText({ loses, report }: Pick<RepairPlan, 'loses' | 'report'>, { colors }: Terminal): string {
-  if (loses.bytes === 0) return colors.green('Nothing is lost.')
+  const has = (kind: string): boolean => report.faults.some((fault) => fault.kind === kind)
+  if (loses.bytes === 0) {
+    if (has('missing')) return `${colors.green('No entry that is there is lost.')} What is missing stays missing.`
+    return colors.green(has('stray') ? 'No entry of the log is lost.' : 'Nothing is lost.')
+  }
   const entries = loses.lastOffset - loses.firstOffset + 1
   const copy = `${bytesText(loses.bytes)} are copied to quarantine/ first.`
   if (report.faultCount === 0) {
     const whole = loses.readableEntries > 0 ? `${plural(loses.readableEntries, 'whole entry', 'whole entries')} that nothing proves acknowledged go with it` : 'No entry that was acknowledged goes, as far as the log can prove'
     return `${colors.yellow(report.end?.ambiguous === true ? `${whole}; whether acknowledged ones were damaged there can not be told.` : `${whole}.`)} ${copy}`
   }
-  const range = entries <= 0 ? 'no entries' : entries === 1 ? `entry ${countText(loses.firstOffset)}` : `entries ${countText(loses.firstOffset)} to ${countText(loses.lastOffset)}`
-  const readable = entries <= 0 ? '' : `, ${countText(loses.readableEntries)} of them readable`
+  // Where the end of the log can't be read, nobody knows how many there were.
+  const range = entries <= 0 ? `all entries from ${loses.firstOffset} on, as many as there were` : `${entries === 1 ? 'entry' : 'entries'} ${rangeText(loses.firstOffset, loses.lastOffset)}`
+  const readable = `, ${countText(loses.readableEntries)} of them readable`
   return `${colors.red(`Lost: ${range}${readable}.`)} ${copy}`
 }

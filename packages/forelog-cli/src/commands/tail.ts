@@ -2,6 +2,7 @@ import { salvage, type SalvagedEntry, WalError, WriteAheadLog } from 'forelog'
 import { choice, type Command, entriesOption, integer, UsageError } from '../command.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
+import { directoryOfLog } from '../log-directory.js'
 import { decoderFrom } from '../payload-codec.js'
 import { entryOptions, makePrinter, passedOver, type Printer, printFormats, typesFrom } from '../print-entries.js'
 
@@ -25,10 +26,11 @@ export const tail: Command = {
     ['forelog tail ./data/orders -n 0 -f | jq .value', 'what is appended from now on'],
   ],
   async run({ terminal, positionals, values, json, signal }) {
-    const directory = positionals[0] as string
     const count = integer(values, 'lines') ?? 10
     const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', tailFormats, 'ndjson'), await decoderFrom(values))
     const wanted = typesFrom(values)
+    // The command line first, whatever the directory is.
+    const directory = directoryOfLog(positionals[0] as string)
     const isWanted = ({ type }: { readonly type: number }): boolean => wanted === undefined || wanted.has(type)
     await printer.begin()
     if (values['follow'] === true) {

@@ -3,7 +3,8 @@ import { confirmed } from '../confirm.js'
 import { type Command, entriesOption, integer, UsageError } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
-import { countText, plural } from '../text.js'
+import { directoryOfLog } from '../log-directory.js'
+import { plural } from '../text.js'
 
 export const truncate: Command = {
   name: 'truncate',
@@ -22,18 +23,17 @@ export const truncate: Command = {
     ['forelog truncate ./data/orders --after 99 --dry-run', 'what would go?'],
   ],
   async run({ terminal, positionals, values, json }) {
-    const directory = positionals[0] as string
+    const directory = directoryOfLog(positionals[0] as string)
     const before = integer(values, 'before')
     const after = integer(values, 'after')
     if ((before === undefined) === (after === undefined)) throw new UsageError('truncate needs one of --before and --after')
     const report = await verify(directory, { scope: 'structure', ...(await entriesFrom(values)) })
-    if (report.outcome === 'none') throw new UsageError(`there is no log in ${report.directory}`)
     const { firstOffset, lastOffset } = report
     const first = before === undefined ? Math.max((after as number) + 1, firstOffset) : firstOffset
     const last = before === undefined ? lastOffset : Math.min(before - 1, lastOffset)
     const count = Math.max(0, last - first + 1)
     const facts = { directory: report.directory, firstOffset, lastOffset, removes: { firstOffset: first, lastOffset: last, entries: count } }
-    if (!json) await terminal.line(count === 0 ? 'No entry goes.' : `${plural(count, 'entry goes', 'entries go')}: ${countText(first)} to ${countText(last)}, of ${countText(firstOffset)} to ${countText(lastOffset)}.`)
+    if (!json) await terminal.line(count === 0 ? 'No entry goes.' : `${plural(count, 'entry goes', 'entries go')}: ${first} to ${last}, of ${firstOffset} to ${lastOffset}.`)
     if (values['dry-run'] === true) {
       if (json) await terminal.line(JSON.stringify(facts))
       return exitCodes.fine
@@ -47,7 +47,7 @@ export const truncate: Command = {
       if (before !== undefined) await log.truncateBefore(before)
       else await log.truncateAfter(after as number)
       const now = { firstOffset: log.firstOffset, lastOffset: log.lastOffset }
-      await terminal.line(json ? JSON.stringify({ ...facts, now }) : now.lastOffset < now.firstOffset ? `The log is empty now; its next entry is ${countText(now.firstOffset)}.` : `The log has entries ${countText(now.firstOffset)} to ${countText(now.lastOffset)} now.`)
+      await terminal.line(json ? JSON.stringify({ ...facts, now }) : now.lastOffset < now.firstOffset ? `The log is empty now; its next entry is ${now.firstOffset}.` : `The log has entries ${now.firstOffset} to ${now.lastOffset} now.`)
     } finally {
       await log.close()
     }

@@ -1,10 +1,11 @@
 import { verify as verifyLog, type VerifyReport } from 'forelog'
 import { type Command, entriesOption, integer } from '../command.js'
 import { entriesFrom } from '../load-module.js'
+import { existingDirectory } from '../log-directory.js'
 import { ProgressBar } from '../progress.js'
-import { endText, faultText, offsetsText, outcomeText, writerText } from '../report-text.js'
+import { endText, faultText, isOutOfReach, offsetsText, outcomeText, writerText } from '../report-text.js'
 import type { Terminal } from '../terminal.js'
-import { bytesText, countText, durationText, plural } from '../text.js'
+import { bytesText, countText, durationText, plural, shellText } from '../text.js'
 import { verdictOf } from '../verdict.js'
 
 export const verify: Command = {
@@ -28,7 +29,7 @@ export const verify: Command = {
     const bar = new ProgressBar(terminal, 'Verifying')
     let report: VerifyReport
     try {
-      report = await verifyLog(positionals[0] as string, { ...(await entriesFrom(values)), maxFaults: integer(values, 'max-faults', 1) ?? 20, signal, onProgress: bar.update })
+      report = await verifyLog(existingDirectory(positionals[0] as string), { ...(await entriesFrom(values)), maxFaults: integer(values, 'max-faults', 1) ?? 20, signal, onProgress: bar.update })
     } finally {
       bar.stop()
     }
@@ -47,14 +48,26 @@ async function show(report: VerifyReport, elapsedMs: number, terminal: Terminal)
   await terminal.line(`  ${plural(report.entries, 'entry', 'entries')}, ${offsetsText(report)}; ${bytesText(report.bytes)} in ${plural(report.segments.length, 'segment')}, read in ${durationText(elapsedMs)}${rate}`)
   await terminal.line(`  ${colors.dim('end')}     ${endText(report, colors)}`)
   if (report.writer.held !== false || report.writer.holder.pid !== undefined) await terminal.line(`  ${colors.dim('writer')}  ${writerText(report)}`)
-  if (report.faultCount === 0) return
+  if (report.faultCount === 0) return await showTail(report, terminal)
   await terminal.line()
   for (const fault of report.faults) await terminal.line(faultText(fault, colors))
   const hidden = report.faultCount - report.faults.length
   if (hidden > 0) await terminal.line(colors.dim(`  … and ${plural(hidden, 'more fault')}`))
   await terminal.line()
   await terminal.line(`  ${plural(report.entries, 'entry', 'entries')} can be read, ${countText(report.entriesBehindFirstFault)} of them behind the first fault.`)
+  if (isOutOfReach(report)) return await terminal.line(`  Nothing was changed. Nothing is known to be damaged: verify again when the ${report.faultCount === 1 ? 'file' : 'files'} can be read.`)
+  const path = shellText(report.directory)
   await terminal.line(`  Nothing was changed. ${colors.bold('What now?')} Stop the writer, copy the directory, then:`)
-  await terminal.line(`    forelog dump ${report.directory}               ${colors.dim('every entry that can be read')}`)
-  await terminal.line(`    forelog repair ${report.directory} --dry-run   ${colors.dim('what can be mended, and what would be lost')}`)
+  await terminal.line(`    forelog dump ${path} > keep.ndjson   ${colors.dim('every entry that can be read')}`)
+  await terminal.line(`    forelog repair ${path} --dry-run     ${colors.dim('what can be mended, and what would be lost')}`)
+}
+
+/** What there is to do about an end that a crash left. */
+async function showTail({ outcome, directory, writer }: VerifyReport, terminal: Terminal): Promise<void> {
+  if (writer.held === true) return
+  if (outcome === 'torn') await terminal.line('  Nothing is to be done: the next opening cuts it off.')
+  if (outcome !== 'undecided') return
+  await terminal.line(`  Nothing was changed. ${terminal.colors.bold('What now?')} Copy the directory. Does somebody remember an acknowledged entry behind the last one, a client or another`)
+  await terminal.line('  system? Then it was damaged, and is to be restored. If nobody does, open the log: it goes on behind the last entry.')
+  await terminal.line(`    forelog tail ${shellText(directory)}   ${terminal.colors.dim('the newest entries that are whole')}`)
 }

@@ -16,13 +16,16 @@ export interface Ran {
 export interface RunOptions {
   readonly input?: string
   readonly env?: Record<string, string>
+  /** Whom it runs as, where this is root. */
+  readonly uid?: number
 }
 
 /** Runs the built command to its end. */
-export function forelog(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Ran {
+export function forelog(args: readonly string[], { input = '', env = {}, uid }: RunOptions = {}): Ran {
   const { status, stdout, stderr } = spawnSync(process.execPath, [commandFile, ...args], {
     encoding: 'utf8',
     input,
+    ...(uid === undefined ? {} : { uid, gid: uid }),
     env: { ...process.env, NO_COLOR: '1', ...env },
     maxBuffer: 256 * 1024 * 1024,
   })

@@ -89,6 +89,8 @@ export interface EndReport {
   readonly ambiguous: boolean
   /** Whole entries among what would be cut off: nothing proves that they were acknowledged. */
   readonly wholeEntriesBehind: number
+  /** The newest segment was closed because it was full, and none follows: its writer died right then, or a newer segment is missing. */
+  readonly full?: true
   readonly why?: string
 }
 

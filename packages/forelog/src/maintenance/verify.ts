@@ -334,6 +334,7 @@ class Tally {
       tornBytes: decision.action === 'cut' && !waits ? end.tailBytes : 0,
       ambiguous: decision.action === 'cut' && decision.ambiguous && !waits,
       wholeEntriesBehind: this.wholeEntriesBehind,
+      ...(end.close?.clean === false && decision.action === 'resume' && writer.held !== true ? { full: true } : {}),
       ...(decision.action === 'refuse' ? { why: decision.why } : {}),
     }
   }

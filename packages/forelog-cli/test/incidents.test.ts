@@ -1,0 +1,133 @@
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { type RepairPlan, verify, type VerifyReport } from 'forelog'
+import { describe, expect, it } from 'vitest'
+import { damage, forelog, makeScratch, type Scratch, segmentsOf, shell, snapshot, writeOrders } from './support/command.js'
+
+async function ordersIn(scratch: Scratch, name = 'log'): Promise<string> {
+  await writeOrders(scratch.at(name))
+  return scratch.at(name)
+}
+
+const planOf = (directory: string): RepairPlan => (JSON.parse(forelog(['repair', directory, '--dry-run', '--json']).out) as { plan: RepairPlan }).plan
+
+describe('a segment of another log that was copied in', () => {
+  it.each(['0000000099-0000000000000200.wal', 'in the place of one of the log'])('is the stranger, and not the log it lies in: %s', async (where) => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const other = await ordersIn(scratch, 'other')
+    const name = where.endsWith('.wal') ? where : (segmentsOf(log)[1] as string)
+    copyFileSync(join(other, segmentsOf(other)[1] as string), join(log, name))
+    const { code, out } = forelog(['verify', log])
+    expect(code).toBe(1)
+    expect(out).toContain('it belongs to another log')
+    const { report, actions, choices } = planOf(log)
+    expect(report.faults.filter(({ kind }) => kind === 'stray').map(({ path }) => basename(path))).toEqual([name])
+    // Nothing of the log itself is set aside unless something is missing.
+    if (where.endsWith('.wal')) expect(actions).toMatchObject([{ kind: 'set-aside', path: join(log, name) }])
+    else expect(choices.map(({ keep }) => keep)).toEqual(['front', 'back'])
+  })
+})
+
+describe('a segment that is missing', () => {
+  it('is told by the entries that are gone', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const before = JSON.parse(forelog(['verify', log, '--json']).out) as VerifyReport
+    const gone = before.segments[2]
+    rmSync(gone?.path as string)
+    const { code, out } = forelog(['verify', log])
+    expect(code).toBe(1)
+    expect(out).toContain(`Entries ${gone?.firstOffset} to ${gone?.lastOffset} are missing.`)
+    expect(out).toContain(`${200 - (gone?.lastOffset as number)} of them behind the first fault`)
+  })
+
+  it('is suspected when it was the newest: the one before is full, and whoever wrote it closed the log', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    rmSync(join(log, segmentsOf(log).at(-1) as string))
+    const { code, out } = forelog(['verify', log])
+    expect(code).toBe(0)
+    expect(out).toContain('the newest segment is full, and none follows')
+    expect(out).toContain('a newer segment is probably missing')
+    expect(forelog(['doctor', log]).out).toMatch(/! log +format 2, the newest segment is full/)
+    // A log that is whole says nothing of the kind.
+    expect(forelog(['verify', await ordersIn(scratch, 'whole')]).out).not.toContain('none follows')
+  })
+})
+
+describe('where there is no log', () => {
+  it.each(['inspect', 'verify', 'dump', 'repair', 'tail', 'export'])('%s says so in words of its own, with exit code 3', (command) => {
+    using scratch = makeScratch()
+    mkdirSync(scratch.at('empty'))
+    writeFileSync(scratch.at('file'), '')
+    expect(forelog([command, scratch.at('nowhere')])).toMatchObject({ code: 3, out: '', err: `forelog: there is no directory ${scratch.at('nowhere')}\n` })
+    expect(forelog([command, scratch.at('file')])).toMatchObject({ code: 3, out: '', err: `forelog: ${scratch.at('file')} is a file, and a log is a directory\n` })
+    const { code, out, err } = forelog([command, scratch.at('empty')])
+    expect(code).toBe(3)
+    expect(out + err).toMatch(/no log|no segment/)
+  })
+
+  it('grep and truncate end with 3, too, and change nothing', () => {
+    using scratch = makeScratch()
+    mkdirSync(scratch.at('empty'))
+    expect(forelog(['grep', 'x', scratch.at('empty')]).code).toBe(3)
+    expect(forelog(['truncate', scratch.at('empty'), '--before', '3', '--yes']).code).toBe(3)
+    expect(readdirSync(scratch.at('empty'))).toEqual([])
+  })
+})
+
+describe('what is shown', () => {
+  it('says what there is where a range has no entry', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    expect(forelog(['dump', log, '--from', '500'])).toEqual({ code: 0, out: '', err: 'no entry from 500 on: the log has 21 to 200\n' })
+  })
+
+  it('has commands that a shell takes, whatever the directory is called', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch, "it's a log")
+    damage(log, 1, (bytes) => Buffer.from(bytes).fill(0xee, 700, 720))
+    const { out } = forelog(['verify', log])
+    const line = out.split('\n').find((each) => each.includes('--dry-run')) as string
+    expect(shell(`${line.trim().split('   ')[0] as string} --json`)).toMatchObject({ code: 1 })
+    const rescue = forelog(['repair', log]).out.split('\n').find((each) => each.includes('| forelog import')) as string
+    // The damage makes `export` end with 1, after all that can be read.
+    expect(shell(rescue.trim())).toMatchObject({ code: 1 })
+    const { outcome, entries } = await verify(`${log}-rescued`)
+    expect(outcome).toBe('sound')
+    expect(entries).toBe((JSON.parse(forelog(['verify', log, '--json']).out) as VerifyReport).entries)
+  })
+
+  it('names offsets and positions as they can be typed again', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    damage(log, 1, (bytes) => Buffer.from(bytes).fill(0xee, 1400, 1410))
+    const { path, position } = planOf(log).report.faults[0] as { path: string; position: number }
+    expect(position).toBeGreaterThan(999)
+    expect(forelog(['verify', log]).out).toContain(`${basename(path)} at byte ${position}`)
+  })
+})
+
+describe('files of somebody else', () => {
+  it('are out of reach, and not damaged: exit code 3, and doctor names their owner', async ({ skip }) => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const name = segmentsOf(log)[1] as string
+    // Root may read everything: there, somebody else looks.
+    const user = process.getuid?.() === 0 ? { uid: 65534 } : {}
+    if (user.uid !== undefined) for (const path of [scratch.path, log, ...readdirSync(log).map((each) => join(log, each))]) chownSync(path, user.uid, user.uid)
+    if (forelog(['--version'], user).code !== 0) skip('the user nobody may not read this checkout')
+    chmodSync(join(log, name), 0)
+    const before = snapshot(log)
+    const { code, out } = forelog(['verify', log], user)
+    expect(code).toBe(3)
+    expect(out).toContain('✗ out of reach')
+    expect(out).toContain('look at its owner and mode')
+    expect(forelog(['repair', log, '--yes'], user).code).toBe(3)
+    const doctor = forelog(['doctor', log], user)
+    expect(doctor.code).toBe(1)
+    expect(doctor.out).toMatch(new RegExp(`✗ files +.*${name} \\(uid .*mode 0000`))
+    expect(snapshot(log)).toEqual(before)
+  })
+})
