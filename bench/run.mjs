@@ -17,20 +17,20 @@ const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
 
 run(process.execPath, [join(root, 'scripts/set-up.mjs')], root, 'setting up the workspace')
-const wantedPeers = chosenPeers()
+const { wantedPeers, measures } = chosen()
 installPeers()
-buildBetterSqlite3()
+if (measures) buildBetterSqlite3()
 compile()
 
 const args = process.argv.slice(2)
 const { status, signal } = spawnSync(process.execPath, [...(args.includes('--proofs') ? proofs() : [join(here, 'dist/main.js')]), ...args], { stdio: 'inherit' })
 process.exitCode = status ?? (signal === null ? 1 : 130)
 
-/** What `--peers` names; undefined: all of them. */
-function chosenPeers() {
-  const { values } = parseArgs({ options: { peers: { type: 'string' }, html: { type: 'string' } }, strict: false })
+/** What `--peers` names (undefined: all of them), and whether anything is measured: results of an earlier run need no peer that runs. */
+function chosen() {
+  const { values } = parseArgs({ options: { peers: { type: 'string' }, html: { type: 'string' }, from: { type: 'string' } }, strict: false })
   // The charts need what is installed with the peers.
-  return values.html === undefined ? values.peers?.split(',') : undefined
+  return { wantedPeers: values.html === undefined ? values.peers?.split(',') : undefined, measures: values.from === undefined }
 }
 
 /** They stand on the proofs of the library, which are TypeScript and stay so. */

@@ -27,7 +27,8 @@ function drawing(chart) {
   const x = scaleOf(chart.x, all.map(([place]) => place), plot.left, width - plot.right)
   const y = scaleOf(chart.y, all.map(([, place]) => place), plot.top + plot.height, plot.top)
   const bottom = plot.top + plot.height
-  const aspects = [...new Set(series.map(({ name }) => name.split(': ')[1]))]
+  // What no contender's colour tells apart, the dashes do.
+  const aspects = [...new Set(series.map(({ name }) => aspectOf(name)))]
   const legend = legendOf(series, bottom + 58)
   const parts = []
   for (const tick of y.ticks) {
@@ -51,10 +52,13 @@ function drawing(chart) {
 }
 
 const isPlace = ({ scale }, value) => Number.isFinite(value) && (scale !== 'log' || value > 0)
-const colourOf = (name) => colours[name.split(': ')[0]] ?? '#8a8a8a'
+const contenderOf = (name) => name.split(': ')[0]
+const colourOf = (name) => colours[contenderOf(name)] ?? '#8a8a8a'
+
+const aspectOf = (name) => (contenderOf(name) in colours ? name.split(': ')[1] : name)
 
 function styleOf(name, aspects) {
-  const dash = dashes[Math.max(0, aspects.indexOf(name.split(': ')[1])) % dashes.length]
+  const dash = dashes[Math.max(0, aspects.indexOf(aspectOf(name))) % dashes.length]
   return `stroke="${colourOf(name)}" stroke-width="${name.startsWith('forelog') ? 3 : 1.8}"${dash === '' ? '' : ` stroke-dasharray="${dash}"`}`
 }
 
