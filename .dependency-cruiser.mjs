@@ -96,10 +96,10 @@ export default {
     },
     {
       name: 'only-declared-dependencies',
-      comment: 'The library runs on Node.js and on its `dependencies` alone.',
+      comment: 'The library runs on Node.js and on its `dependencies` alone. Its declarations ask for the types of Node.js.',
       severity: 'error',
       from: { path: '^packages/[^/]+/src/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'] },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'], pathNot: '^node_modules/@types/node/' },
     },
     {
       name: 'disks-are-reached-through-files',
