@@ -12,7 +12,7 @@ import { runPooled } from '../steps.js'
 import { CursorGate } from './cursor-gate.js'
 import { checkCursorName, createCursor, cursorPath, cursorsName, cursorSuffix, readCursor, type StoredCursor, writeCursor } from './cursor-file.js'
 import type { CursorHost } from './cursor-host.js'
-import { LogCursor } from './log-cursor.js'
+import { freeLock, LogCursor } from './log-cursor.js'
 import { standingOf } from './standing.js'
 
 const optionNames = { hold: true, from: true, follow: true, copy: true, signal: true } as const satisfies Record<keyof CursorOptions, true>
@@ -60,7 +60,7 @@ export class CursorShelf<out E> {
       if (this.#host.log.ended) await cursor.close()
       return cursor
     } catch (error) {
-      await lock.release()
+      await freeLock(lock)
       throw error
     }
   }
@@ -121,7 +121,7 @@ export class CursorShelf<out E> {
       await runPooled(removeFile(fileSystem, cursorPath(this.#directory, name)))
       await runPooled(syncDirectory(fileSystem, this.#directory))
     } finally {
-      await lock.release()
+      await freeLock(lock)
     }
     this.#host.onCommit?.(Infinity)
     return true

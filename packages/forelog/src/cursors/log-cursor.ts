@@ -170,7 +170,7 @@ export class LogCursor<out E> implements Cursor<E> {
     this.#ending.abort()
     // Whoever asked for a commit is told how it went; here it only has to be over.
     await this.#writing.catch(() => {})
-    await this.#lock.release()
+    await freeLock(this.#lock)
     this.#onClose()
   }
 
@@ -191,4 +191,9 @@ export class LogCursor<out E> implements Cursor<E> {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new WalError('ERR_WAL_CLOSED', `the cursor '${this.name}' is closed`, { path: this.#path })
   }
+}
+
+/** Where freeing it fails it may be held on, which the next one to open will be told: the reason that it is freed for is not to be lost by that. */
+export async function freeLock(lock: FileLock): Promise<void> {
+  await lock.release().catch(() => {})
 }

@@ -2,7 +2,7 @@
  * Line 3 of docs/RELIABILITY.md: one script that does everything with a log; each of its calls to the disk fails, once or from then on,
  * in each way that a disk has; and what it acknowledged must be there, whatever a crash then takes.
  */
-import { WalError } from '../../src/index.js'
+import { type Cursor, WalError } from '../../src/index.js'
 import { type CrashChoice, crashModes, type Fault, SimulatedDisk } from '../../src/testing/index.js'
 import { entryOf, type Log, openLog } from './either-format.js'
 import { Expectation, type LogEvent } from './log-journal.js'
@@ -95,6 +95,7 @@ class Run {
   readonly #journal: LogEvent[]
   #last = 0
   #payloads = 0
+  #cursor: Cursor<unknown> | undefined
   /** The call that failed first. */
   failedCall = 'not met'
 
@@ -140,7 +141,9 @@ class Run {
         this.#expectOurs(error)
         const { code } = error as WalError
         if (wasFailed && code !== 'ERR_WAL_FAILED') throw new Error(`a failed log said ${code}`, { cause: error })
-        if (log.state === 'open' && code !== 'ERR_WAL_NO_SPACE' && code !== 'ERR_WAL_READ_FAILED') throw new Error(`a log that goes on said ${code}`, { cause: error })
+        // A truncation that can't read what a cursor holds is refused, and no more than that.
+        const isOfCursor = (error as WalError).path?.includes('/cursors') === true
+        if (log.state === 'open' && code !== 'ERR_WAL_NO_SPACE' && code !== 'ERR_WAL_READ_FAILED' && !isOfCursor) throw new Error(`a log that goes on said ${code}`, { cause: error })
         if (log.state === 'open') this.#takeBack(log)
         refused++
       }
@@ -164,7 +167,10 @@ class Run {
     yield () => this.#appendSync(log, 50)
     // Opens the older segments, which stay open for the next reader.
     yield () => void [...log.entriesSync()]
+    const hasCursors = this.#setting.format === 2
+    if (hasCursors) yield () => this.#goOn(log, 2)
     yield () => this.#truncateBefore(log, 5)
+    if (hasCursors) yield () => this.#goOn(log, log.durableOffset)
     yield () => this.#appendBatch(log, 2, 200)
     yield () => this.#truncateAfter(log, log.lastOffset - 1)
     for (let count = 0; count < 3; count++) yield () => this.#append(log, 80)
@@ -204,6 +210,25 @@ class Run {
 
   async #syncLog(log: Log): Promise<void> {
     this.#journal.push({ kind: 'durable', last: await log.sync() })
+  }
+
+  /** A cursor is made, and committed: what fails there concerns nobody else, and it may be committed or not. */
+  async #goOn(log: Log, offset: number): Promise<void> {
+    if (log.state !== 'open') return await this.#append(log, 10)
+    try {
+      if (this.#cursor === undefined) {
+        this.#journal.push({ kind: 'committing', offset: log.firstOffset - 1 })
+        this.#cursor = await log.cursor('position', { follow: false })
+        this.#journal.push({ kind: 'position', offset: this.#cursor.offset })
+      }
+      if (offset > log.durableOffset) return
+      this.#journal.push({ kind: 'committing', offset })
+      await this.#cursor.commit(offset)
+      this.#journal.push({ kind: 'committed', offset })
+    } catch (error) {
+      if (log.state !== 'open') throw error
+      this.#expectOurs(error)
+    }
   }
 
   async #truncateBefore(log: Log, offset: number): Promise<void> {
@@ -249,7 +274,9 @@ class Run {
       const left = this.#disk.afterCrash(choice)
       try {
         const log = await openLog(left, this.#setting.format)
-        new Expectation(this.#journal).check(log)
+        const expectation = new Expectation(this.#journal)
+        expectation.check(log)
+        if (this.#setting.format === 2) expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log.lastOffset)
         const { firstOffset, lastOffset } = log
         await log.close()
         const again = await openLog(left, this.#setting.format)
