@@ -166,7 +166,9 @@ describe('each call of a real process that the system refuses', () => {
       // Lack of space is no failure: the log goes on, and closes.
       expect([...codes].filter((each) => each !== 'ERR_WAL_NO_SPACE')).toEqual([])
       expect(end, trace).toMatchObject({ state: 'closed', closing: 'none' })
-      if (code !== undefined && code !== 'ERR_WAL_NO_SPACE') expect(refusedInEarnest(trace), trace).toEqual([])
+      // A cursor syncs the log's directory, too: where its own stands in it.
+      const isOfCursor = (line: string): boolean => line.startsWith('fsync(') && line.includes('/log>') && reportsOf(reports, 'rejected').some(({ call }) => call === 'cursor')
+      if (code !== undefined && code !== 'ERR_WAL_NO_SPACE') expect(refusedInEarnest(trace).filter((line) => !isOfCursor(line)), trace).toEqual([])
       return codes.size === 0 ? 'met nothing that matters' : 'refused for lack of space'
     }
     expect(end, trace).toMatchObject({ state: 'failed', closing: 'ERR_WAL_FAILED' })
