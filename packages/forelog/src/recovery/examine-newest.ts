@@ -95,9 +95,8 @@ function* walk(window: FileWindow, from: Walked, verifyBodies: boolean): Steps<W
   const prove = (durableOffset: number): void => {
     const stillUnproven = unproven.findIndex(({ expected }) => expected.nextOffset > durableOffset + 1)
     const count = stillUnproven < 0 ? unproven.length : stillUnproven
-    if (count === 0) return
-    proven = unproven[count - 1]
-    unproven = unproven.slice(count)
+    proven = unproven[count - 1] ?? proven
+    if (count > 0) unproven = unproven.slice(count)
   }
   for (;;) {
     const { position, expected } = walker
