@@ -1487,8 +1487,8 @@ export const mutants = [
   {
     name: 'a cursor is held by two',
     file: 'cursors/cursor-shelf.ts',
-    from: '      return await fileSystem.lock(path, fileMode)',
-    to: '      return await fileSystem.lock(path + Math.random(), fileMode)',
+    from: 'await fileSystem.lock(path, fileMode)',
+    to: 'await fileSystem.lock(path + Math.random(), fileMode)',
     tests: [cursors],
   },
   {

@@ -371,6 +371,17 @@ describe('rule 8: a log that failed keeps its lock while a call of it is in flig
 })
 
 describe('row I: what is not proven durable is written again before it is shown', () => {
+  it('from the end of the last group on that a record proves, where it proves a part of what stands in front of it', async () => {
+    const segment = unsynced().group(10)
+    const proven = segment.length
+    segment.group(20).commit(entriesOf(30), { durableOffset: 1 })
+    const disk = diskWith(segment)
+    const log = await openOn(disk)
+    const writes = disk.journal.filter(({ kind }) => kind === 'write').map(({ path, position, bytes }) => ({ path, position, bytes }))
+    expect(writes).toEqual([{ path: firstPath, position: proven, bytes: segment.length - proven }])
+    await log.close()
+  })
+
   it('all of it, however long it is', async () => {
     // A failed sync leaves pages that are clean, and that the disk never got.
     const disk = emptyDisk({ syncFailure: 'ext4' })
