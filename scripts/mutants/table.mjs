@@ -21,7 +21,11 @@ export function noteKilled(chosen, killed) {
   writeFileSync(killedPath, `${JSON.stringify(inOrder, undefined, 2)}\n`)
 }
 
-/** What stands in the page between the two comments. */
+/**
+ * What stands in the page between the two comments.
+ *
+ * @public `examples/reliability.test.ts` asks for it, by a name that is put together
+ */
 export function tableOf(page = readFileSync(pagePath, 'utf8')) {
   return page.slice(page.indexOf(begin) + begin.length, page.indexOf(end))
 }

@@ -37,7 +37,9 @@ function workplace(scratch: Scratch): Record<string, string> {
   chmodSync(scratch.at('bin/forelog'), 0o755)
   mkdirSync(scratch.at('my orders'))
   writeFileSync(scratch.at('own-codec.js'), '')
-  return { PATH: `${scratch.at('bin')}${delimiter}${process.env['PATH'] ?? ''}`, HOME: scratch.path, ZDOTDIR: scratch.path }
+  const PATH = `${scratch.at('bin')}${delimiter}${process.env['PATH'] ?? ''}`
+  // A shell whose terminal is gone writes its history, while the directory is being removed.
+  return { PATH, HOME: scratch.path, ZDOTDIR: scratch.path, HISTFILE: '/dev/null' }
 }
 
 /** What is typed, and what completion makes of it. */

@@ -105,14 +105,14 @@ describe('what is published', () => {
 
 describe('its size', () => {
   // Most of an installation is sources and source maps, for debuggers. The test prints the figures.
-  it('is at most 512 KiB packed, of which 768 KiB run once unpacked', () => {
+  it('is at most 640 KiB packed, of which 768 KiB run once unpacked', () => {
     const bytes = (files: readonly string[]): number => files.reduce((sum, file) => sum + statSync(join(packed.folder, file)).size, 0)
     const runs = bytes(packed.files.filter((file) => file.endsWith('.js')))
     console.log(
       `forelog ${packed.manifest.version}: ${kib(statSync(packed.tarball).size)} packed, ` +
         `${kib(bytes(packed.files))} unpacked in ${packed.files.length} files, ${kib(runs)} of it runs`,
     )
-    expect(statSync(packed.tarball).size).toBeLessThanOrEqual(512 * 1024)
+    expect(statSync(packed.tarball).size).toBeLessThanOrEqual(640 * 1024)
     expect(runs).toBeLessThanOrEqual(768 * 1024)
   })
 })
