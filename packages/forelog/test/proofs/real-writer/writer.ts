@@ -203,9 +203,9 @@ async function live(first: LifePlan): Promise<void> {
         ...(syncInterval === undefined ? {} : { syncInterval }),
       })
     } catch (error) {
-      const { code, cause } = error as WalError
+      const { code } = error as WalError
       // The disk went away meanwhile: nothing is known of the log.
-      if (isOfSystem(cause) || isOfSystem(error)) return tell('failed', plan.log, code, 'opening')
+      if (isOfSystem(error)) return tell('failed', plan.log, code, 'opening')
       return tell('wrong', plan.log, JSON.stringify(`opening failed: ${String(error)}`))
     }
     try {
@@ -222,7 +222,7 @@ async function live(first: LifePlan): Promise<void> {
       timelines = [[...lives, ...running.spans]]
       if (random() < 0.25) return
     } catch (error) {
-      if (log.state !== 'failed' && !isOfSystem((error as WalError).cause)) return tell('wrong', plan.log, JSON.stringify((error as Error).stack ?? String(error)))
+      if (log.state !== 'failed' && !isOfSystem(error)) return tell('wrong', plan.log, JSON.stringify((error as Error).stack ?? String(error)))
       return await failClosed(plan, log)
     }
   }
@@ -249,8 +249,10 @@ function timelinesOf(log: WriteAheadLog, { seed, maxPayloadBytes }: LifePlan, ti
   return possible.map(({ index }) => index)
 }
 
+/** Whether a refusal of the system is what an error comes from, however many errors stand around it. */
 function isOfSystem(error: unknown): boolean {
-  return typeof (error as NodeJS.ErrnoException | undefined)?.syscall === 'string'
+  if (!(error instanceof Error)) return false
+  return typeof (error as NodeJS.ErrnoException).syscall === 'string' || isOfSystem(error.cause)
 }
 
 /** A failed log takes nothing more, and lets go of all that it holds. */
