@@ -90,7 +90,7 @@ test('a writer that is killed again and again loses no acknowledged transfer', a
   const { code, stdout, stderr } = await runExample('bank-transfers/main.ts', { args: ['--kills', '8', '--seed', '1', '--directory', directory] })
 
   expect(stderr).toBe('')
-  expect(stdout).toContain('8 kills')
+  expect(Number(/(\d+) kills: /.exec(stdout)?.[1])).toBeGreaterThanOrEqual(8)
   expect(stdout).toContain('Every acknowledged transfer is there once')
   expect(code).toBe(0)
   expect(readdirSync(directory)).toEqual([])
