@@ -2,8 +2,9 @@
 
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { OpenOptions } from '../../src/index.js'
+import { type OpenOptions, WriteAheadLog } from '../../src/index.js'
 import { type DiskCall, type SimulatedDisk, SimulatedDisk as Disk } from '../../src/testing/index.js'
+import { textEntries, textEntry } from '../proofs/text-entries.js'
 import { cutTo, SegmentBuilder } from '../support/reference-writer.js'
 import { contentsOf, directory, diskWith, diskWithFirst, entriesOf, firstSegment, openOn, unsynced } from './disk-with.js'
 
@@ -380,6 +381,20 @@ describe('row I: what is not proven durable is written again before it is shown'
     const writes = disk.journal.filter(({ kind }) => kind === 'write').map(({ path, position, bytes }) => ({ path, position, bytes }))
     expect(writes).toEqual([{ path: firstPath, position: proven, bytes: segment.length - proven }])
     await log.close()
+  })
+
+  it('in format 1, where no record proves anything, all of the newest segment', async () => {
+    const disk = emptyDisk({ syncFailure: 'ext4' })
+    const options = { fileSystem: disk, format: 1, entries: textEntries, sync: 'manual' } as const
+    const log = await WriteAheadLog.open(directory, options)
+    for (const text of ['one', 'two', 'three']) await log.append(textEntry(text))
+    disk.fail({ kind: 'dataSync', code: 'EIO' })
+    await expect(log.sync()).rejects.toMatchObject({ code: 'ERR_WAL_SYNC_FAILED' })
+    await expect(log.close()).rejects.toMatchObject({ code: 'ERR_WAL_FAILED' })
+    const next = await WriteAheadLog.open(directory, options)
+    expect(next.lastOffset).toBe(3)
+    const after = await WriteAheadLog.open(directory, { ...options, fileSystem: disk.afterCrash('none') })
+    expect(after.lastOffset).toBe(3)
   })
 
   it('all of it, however long it is', async () => {
