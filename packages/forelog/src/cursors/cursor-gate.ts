@@ -77,8 +77,7 @@ export class CursorGate {
     try {
       return await run(undefined)
     } finally {
-      // What is done is done. Should it be held on, the next one is told by whom.
-      await lock?.release().catch(() => {})
+      if (lock !== undefined) await freeLock(lock)
     }
   }
 
@@ -108,7 +107,7 @@ export class CursorGate {
       if (--this.#makers === 0) {
         this.#makersLock = undefined
         await taking.then(
-          (lock) => lock?.release().catch(() => {}),
+          (lock) => lock && freeLock(lock),
           () => {},
         )
       }
@@ -130,6 +129,14 @@ export class CursorGate {
       await new Promise<void>((resolve) => setTimeout(resolve, betweenTriesMs))
     }
   }
+}
+
+/**
+ * What it protected is done, or has failed for a reason that is not to be lost by this. Where freeing fails it may be held on: the next one
+ * to take it is told by whom.
+ */
+export async function freeLock(lock: FileLock): Promise<void> {
+  await lock.release().catch(() => {})
 }
 
 function describe({ holder }: WalError): string {

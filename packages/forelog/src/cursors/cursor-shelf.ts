@@ -9,10 +9,10 @@ import { checkNames, wrong } from '../options.js'
 import type { Cursor, CursorInfo, CursorOptions } from '../reading/cursor.js'
 import { outOfRange } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
-import { CursorGate } from './cursor-gate.js'
+import { CursorGate, freeLock } from './cursor-gate.js'
 import { checkCursorName, createCursor, cursorPath, cursorsName, cursorSuffix, readCursor, type StoredCursor, writeCursor } from './cursor-file.js'
 import type { CursorHost } from './cursor-host.js'
-import { freeLock, LogCursor } from './log-cursor.js'
+import { LogCursor } from './log-cursor.js'
 import { standingOf } from './standing.js'
 
 const optionNames = { hold: true, from: true, follow: true, copy: true, signal: true } as const satisfies Record<keyof CursorOptions, true>
@@ -205,9 +205,7 @@ export class CursorShelf<out E> {
     const { fileSystem, fileMode } = this.#host.files
     const path = join(this.#directory, `${name}.lock`)
     try {
-      const lock = await fileSystem.lock(path, fileMode)
-      // All that it protected is done, or has failed for a reason of its own. If it is held on, the next one to open will be told.
-      return { release: () => lock.release().catch(() => {}) }
+      return await fileSystem.lock(path, fileMode)
     } catch (error) {
       if (!(error instanceof WalError) || error.code !== 'ERR_WAL_LOCKED') throw error
       const { holder } = error

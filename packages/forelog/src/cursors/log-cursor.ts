@@ -7,6 +7,7 @@ import type { Cursor, CursorOptions, OffsetRange } from '../reading/cursor.js'
 import { outOfRange, type StoredEntry } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
 import { type StoredCursor, writeCursor } from './cursor-file.js'
+import { freeLock } from './cursor-gate.js'
 import type { CursorHost } from './cursor-host.js'
 import { type Standing, standingOf } from './standing.js'
 
@@ -191,9 +192,4 @@ export class LogCursor<out E> implements Cursor<E> {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new WalError('ERR_WAL_CLOSED', `the cursor '${this.name}' is closed`, { path: this.#path })
   }
-}
-
-/** Where freeing it fails it may be held on, which the next one to open will be told: the reason that it is freed for is not to be lost by that. */
-export async function freeLock(lock: FileLock): Promise<void> {
-  await lock.release().catch(() => {})
 }
