@@ -138,7 +138,8 @@ function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fa
     if (segment !== undefined) read.push(segment)
   }
   if (read.length === 0) return undefined
-  const newest = newestOf(read, mainLogId(read))
+  const mainId = mainLogId(read)
+  const newest = newestOf(read, mainId)
   let end = yield* findEnd(request, newest)
   // A tail that fails beside a writer is being written, most likely: a reader looks again before it calls anything damage.
   const looksAtMost = held === true ? looksBesideWriter : held === undefined ? looksWhereUnknown : 1
@@ -148,8 +149,8 @@ function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fa
   }
   const markOf = ({ result }: LookedAt): number => (result.found === 'header' ? result.header.lowWaterMark : 0)
   const lowWaterMark = Math.max(end?.lowWaterMark ?? 0, markOf(newest), end === undefined ? Math.max(...read.map(markOf)) : 0)
-  const traced = trace(request.directory, read, lowWaterMark)
-  for (const fault of traced.faults) faults.push(yield* explained(request, fault, read))
+  const traced = trace(request.directory, read, newest, mainId, lowWaterMark)
+  for (const fault of traced.faults) faults.push(yield* explained(request, fault, read, mainId))
   const decision = decideSegments(read.map(({ found }) => found), lowWaterMark)
   if (decision.action === 'refuse' && traced.faults.length === 0) {
     const path = join(request.directory, decision.name)
@@ -252,17 +253,16 @@ interface Traced {
  * Row G, told and not refused: the segments are followed from the newest back. Where one is missing, or its header is broken, the walk
  * goes on with the next older one of the log, so that what is left in front of it is looked at too.
  */
-function trace(directory: string, read: readonly LookedAt[], lowWaterMark: number): Traced {
+function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, logId: string | undefined, lowWaterMark: number): Traced {
   const faults: Fault[] = []
-  const logId = mainLogId(read)
-  const newest = newestOf(read, logId)
   const live = new Map<LookedAt, { gapBefore: boolean }>()
   let segment: LookedAt | undefined = newest
   let firstLive = newest
   while (segment !== undefined) {
     const { found, result, unreadable }: LookedAt = segment
     const index = read.indexOf(segment)
-    const older: LookedAt[] = read.slice(0, index).filter((other) => fits(other, logId) && other.found.firstOffset <= found.firstOffset && !live.has(other))
+    // Asked where the chain is broken alone: it looks through all that is older.
+    const nextOlder = (): LookedAt | undefined => read.slice(0, index).findLast((other) => fits(other, logId) && other.found.firstOffset <= found.firstOffset && !live.has(other))
     if (found.header === 'empty' && segment !== newest) break
     const place = { gapBefore: false }
     live.set(segment, place)
@@ -270,14 +270,14 @@ function trace(directory: string, read: readonly LookedAt[], lowWaterMark: numbe
     if (unreadable !== undefined) {
       const following = [...live.keys()].at(-2)
       faults.unshift(unreadableFault(join(directory, found.name), found.id, unreadable, { position: 0, bytes: 0, firstOffset: found.firstOffset, lastOffset: following === undefined ? undefined : following.found.firstOffset - 1 }))
-      segment = older.at(-1)
+      segment = nextOlder()
       continue
     }
     if (result.found !== 'header') {
       const kind = result.found === 'unsupported' ? 'unsupported' : 'header'
       const why = found.header === 'empty' ? 'the file is empty, and it is the newest segment: no crash leaves that' : `its header can't be read: ${result.why}`
       faults.unshift(faultOf(directory, found, kind, why, 'The log does not open, or can not be read from here on.'))
-      segment = older.at(-1)
+      segment = nextOlder()
       continue
     }
     const { header } = result
@@ -292,14 +292,14 @@ function trace(directory: string, read: readonly LookedAt[], lowWaterMark: numbe
         header.previousSegmentId === 0
           ? `it names no segment in front of it, and entries from ${Math.max(1, lowWaterMark)} on are wanted`
           : `segment ${header.previousSegmentId}, which stands in front of it, is missing`
-      const lastBefore = older.at(-1)
+      const lastBefore = nextOlder()
       // Where the one before ends is known to who reads it.
       const firstMissing = Math.max(1, lowWaterMark)
       const meaning = lastBefore === undefined ? missingText(firstMissing, header.firstOffset - 1) : `Entries in front of ${header.firstOffset} are missing.`
       const fault = faultOf(directory, found, 'missing', why, meaning)
       faults.unshift({ ...fault, ...(lastBefore === undefined ? { firstOffset: firstMissing } : {}), lastOffset: header.firstOffset - 1 })
     }
-    segment = previous ?? older.at(-1)
+    segment = previous ?? nextOlder()
   }
   const segments = read.map((each): OutlinedSegment => {
     const { found, result, fileBytes } = each
@@ -333,14 +333,13 @@ function trace(directory: string, read: readonly LookedAt[], lowWaterMark: numbe
 }
 
 /** A broken header, with the bit that explains it, where one does. */
-function* explained(request: LookRequest, fault: Fault, read: readonly LookedAt[]): Steps<Fault> {
+function* explained(request: LookRequest, fault: Fault, read: readonly LookedAt[], logId: string | undefined): Steps<Fault> {
   const segment = read.find(({ found }) => found.name === basename(fault.path))
   if (fault.kind !== 'header' || segment?.result.found !== 'nothing' || segment.fileBytes < segmentHeaderBytes) return fault
   const file = yield* DurableFile.open(request.fileSystem, fault.path, { access: 'read' })
   try {
     const bytes = new Uint8Array(Math.min(segment.fileBytes, segmentHeaderBytes + headerNeighbourBytes))
     const loaded = bytes.subarray(0, yield* file.read(bytes, 0))
-    const logId = mainLogId(read)
     const bit = flippedHeaderBit(loaded, segment.fileBytes, { ...segment.found, logId })
     return bit === undefined ? fault : { ...fault, bit, meaning: 'One flipped bit explains it, and mending it loses nothing.' }
   } finally {
