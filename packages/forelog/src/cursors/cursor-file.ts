@@ -14,6 +14,7 @@ import { systemCode, WalError } from '../errors.js'
 import { createDurably, DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import { crc32 } from '../format/checksum.js'
+import { fromHex, hex } from '../format/control-record.js'
 import { readU32, readU64, writeU32, writeU64 } from '../format/record.js'
 import type { Steps } from '../steps.js'
 
@@ -54,7 +55,7 @@ export function encodeSlot(stored: StoredCursor): Uint8Array {
   bytes.set(magic)
   writeU32(bytes, 8, version)
   writeU32(bytes, 12, stored.hold ? holdFlag : 0)
-  bytes.set(Buffer.from(stored.logId, 'hex'), 16)
+  bytes.set(fromHex(stored.logId), 16)
   writeU64(bytes, 32, stored.sequence)
   writeU64(bytes, 40, stored.offset)
   writeU64(bytes, 48, stored.segmentId)
@@ -69,7 +70,7 @@ export function decodeSlot(bytes: Uint8Array): (StoredCursor & { readonly versio
   return {
     version: readU32(bytes, 8),
     hold: (readU32(bytes, 12) & holdFlag) !== 0,
-    logId: Buffer.from(bytes.subarray(16, 32)).toString('hex'),
+    logId: hex(bytes, 16, 16),
     sequence: readU64(bytes, 32),
     offset: readU64(bytes, 40),
     segmentId: readU64(bytes, 48),

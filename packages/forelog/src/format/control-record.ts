@@ -381,7 +381,8 @@ function seal(record: Uint8Array, nextOffset: number): Uint8Array {
   return record
 }
 
-function leb128Bytes(value: number): number {
+/** Bytes that a length takes in a commit. */
+export function leb128Bytes(value: number): number {
   let bytes = 1
   for (let rest = value; rest >= 0x80; rest >>>= 7) bytes++
   return bytes

@@ -11,6 +11,7 @@
  * Then what is read again to hand out one entry is a block, and not the group: its lengths, its records, and of the payloads that of the entry.
  */
 import { crc32 } from './checksum.js'
+import { leb128Bytes } from './control-record.js'
 import { controlType, lowHalf, readU32, recordHeaderBytes } from './record.js'
 
 /** Bytes of a block at the least, but for the last one of a group. */
@@ -34,7 +35,7 @@ export interface GroupBlock {
 export function blocksOf(bytes: Uint8Array, at: number, position: number, firstOffset: number, lengths: ArrayLike<number>): GroupBlock[] {
   const blocks: GroupBlock[] = []
   let lengthsPosition = position
-  for (let index = 0; index < lengths.length; index++) lengthsPosition -= lengthBytes(lengths[index] as number)
+  for (let index = 0; index < lengths.length; index++) lengthsPosition -= leb128Bytes(lengths[index] as number)
   let headersCrc = 0
   let begin = { index: 0, from: at, lengthsPosition, crc: 0 }
   let from = at
@@ -42,7 +43,7 @@ export function blocksOf(bytes: Uint8Array, at: number, position: number, firstO
     const length = lengths[index] as number
     headersCrc = crc32(bytes, from, from + recordHeaderBytes, headersCrc)
     from += recordHeaderBytes + length
-    lengthsPosition += lengthBytes(length)
+    lengthsPosition += leb128Bytes(length)
     if (from - begin.from < leastBlockBytes && index + 1 < lengths.length) continue
     blocks.push({
       firstOffset: firstOffset + begin.index,
@@ -83,11 +84,4 @@ export function findInBlock(block: GroupBlock, bytes: Uint8Array, lengths: Uint8
     at = to
   }
   return at === bytes.length && lengthAt === lengths.length && headersCrc === block.crcBehind ? found : undefined
-}
-
-/** Bytes of a length in a commit. */
-function lengthBytes(length: number): number {
-  let bytes = 1
-  for (let rest = length; rest >= 0x80; rest >>>= 7) bytes++
-  return bytes
 }

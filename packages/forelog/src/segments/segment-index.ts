@@ -44,14 +44,7 @@ export class SegmentIndex {
     const place = this.#indexOf(offset)
     const blocks = place < 0 ? undefined : this.#blocks.get(this.#offsets[place] as number)
     if (blocks === undefined) return undefined
-    let low = 0
-    let high = blocks.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((blocks[middle] as GroupBlock).firstOffset <= offset) low = middle + 1
-      else high = middle
-    }
-    const block = blocks[low - 1] as GroupBlock
+    const block = blocks[lastOf(blocks.length, (index) => (blocks[index] as GroupBlock).firstOffset <= offset)] as GroupBlock
     // Behind a group another one may begin, without a place of its own.
     return offset < block.firstOffset + block.count ? block : undefined
   }
@@ -85,14 +78,7 @@ export class SegmentIndex {
   }
 
   #indexOf(offset: number): number {
-    let low = 0
-    let high = this.#offsets.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#offsets[middle] as number) <= offset) low = middle + 1
-      else high = middle
-    }
-    return low - 1
+    return lastOf(this.#offsets.length, (index) => (this.#offsets[index] as number) <= offset)
   }
 
   /** Forgets all places: whoever walks past notes them again. */
@@ -103,6 +89,18 @@ export class SegmentIndex {
     this.#blocks = new Map()
     this.#blockCount = 0
   }
+}
+
+/** Of `count` things in order, the last one for which something holds that holds for all in front of it; -1: for none. */
+export function lastOf(count: number, holds: (index: number) => boolean): number {
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (holds(middle)) low = middle + 1
+    else high = middle
+  }
+  return low - 1
 }
 
 /** Places of all indexes of a log together: some MiB, whatever the number of segments. */

@@ -7,7 +7,7 @@ import { type DurableFile as File, DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Steps } from '../steps.js'
 import type { Format } from '../format/record.js'
-import { IndexBudget, SegmentIndex } from './segment-index.js'
+import { IndexBudget, lastOf, SegmentIndex } from './segment-index.js'
 import { segmentName } from './segment-name.js'
 
 export interface Segment {
@@ -94,14 +94,7 @@ export class SegmentSet {
 
   /** The segment that holds an offset: the newest one that begins at or below it. */
   indexOf(offset: number): number {
-    let low = 0
-    let high = this.#live.length - 1
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2)
-      if ((this.#live[middle] as Segment).firstOffset <= offset) low = middle
-      else high = middle - 1
-    }
-    return low
+    return Math.max(0, lastOf(this.#live.length, (index) => (this.#live[index] as Segment).firstOffset <= offset))
   }
 
   /** Where a segment stands among the live ones; -1: it is none of them. */
