@@ -1438,8 +1438,8 @@ export const mutants = [
   {
     name: 'a cursor goes back to its older commit',
     file: 'cursors/cursor-file.ts',
-    from: 'slots.sort((a, b) => b.sequence - a.sequence)[0]',
-    to: 'slots.sort((a, b) => a.sequence - b.sequence)[0]',
+    from: 'slots.sort((a, b) => b.sequence - a.sequence)',
+    to: 'slots.sort((a, b) => a.sequence - b.sequence)',
     tests: [cursors],
   },
   {
@@ -1466,8 +1466,8 @@ export const mutants = [
   {
     name: 'a cursor does not hold back truncation',
     file: 'cursors/cursor-shelf.ts',
-    from: 'if (stored.hold && (holder',
-    to: 'if (!stored.hold && (holder',
+    from: 'if (hold && (holder',
+    to: 'if (!hold && (holder',
     tests: [cursors],
   },
   {

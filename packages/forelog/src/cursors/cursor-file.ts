@@ -8,6 +8,9 @@
  *     committed offset u64 · id of the segment that holds that entry u64 · CRC-32 u32 of all before · zeros
  *
  * Big endian. The segment id tells whether the entry was cut off since: a cut begins a new segment at or below it.
+ *
+ * What can be read in a slot need not be on stable storage: its write may be under way in another process, or its process have been killed
+ * in it. But it is begun only when the one before it is. So the older slot says where a cursor stands at the least, whatever happens.
  */
 import { join } from 'node:path'
 import { systemCode, WalError } from '../errors.js'
@@ -37,6 +40,14 @@ export interface StoredCursor {
   readonly sequence: number
   readonly offset: number
   readonly segmentId: number
+}
+
+/** What both slots say. */
+export interface CursorSlots {
+  /** As it can be read. */
+  readonly newest: StoredCursor
+  /** On stable storage without a doubt; undefined: the file does not say. */
+  readonly certain: StoredCursor | undefined
 }
 
 // Lower case, because there are file systems that don't tell the cases apart.
@@ -79,32 +90,62 @@ export function decodeSlot(bytes: Uint8Array): (StoredCursor & { readonly versio
 
 /** What is committed; undefined: there is no such cursor. */
 export function* readCursor(fileSystem: FileSystem, path: string): Steps<StoredCursor | undefined> {
+  return (yield* readSlots(fileSystem, path))?.newest
+}
+
+/** The same, with what is certain of it. */
+export function* readSlots(fileSystem: FileSystem, path: string): Steps<CursorSlots | undefined> {
+  return yield* readFrom(fileSystem, path, 'read', readOpened)
+}
+
+/**
+ * What can be read is on stable storage when this returns. Whoever is not the holder can't write it again, for that might write over a newer
+ * commit; so a sync that failed before must not be believed here, and who saw it fail takes its commit back: see `commitCursor`.
+ */
+export function* settleCursor(fileSystem: FileSystem, path: string): Steps<StoredCursor | undefined> {
+  return yield* readFrom(fileSystem, path, syncAccess, function* (file) {
+    // Opened before it is read: a sync that fails from here on is told to this descriptor, too.
+    const { newest } = yield* readOpened(file)
+    yield* file.dataSync()
+    return newest
+  })
+}
+
+/** The file may be that of another user: where it only has to be synced, no right to write it is asked for. Windows syncs no other. */
+const syncAccess = process.platform === 'win32' ? 'write' : 'read'
+
+function* readFrom<T>(fileSystem: FileSystem, path: string, access: 'read' | 'write', run: (file: DurableFile) => Steps<T>): Steps<T | undefined> {
   let file: DurableFile
   try {
-    file = yield* DurableFile.open(fileSystem, path, { access: 'read' })
+    file = yield* DurableFile.open(fileSystem, path, { access })
   } catch (error) {
     if (systemCode((error as WalError).cause) === 'ENOENT') return undefined
     throw error
   }
-  const bytes = new Uint8Array(fileBytes)
   try {
-    const length = yield* file.read(bytes, 0)
-    return newest(path, bytes.subarray(0, length))
+    return yield* run(file)
   } finally {
     yield* file.close()
   }
 }
 
-function newest(path: string, bytes: Uint8Array): StoredCursor {
+function* readOpened(file: DurableFile): Steps<CursorSlots> {
+  const bytes = new Uint8Array(fileBytes)
+  const length = yield* file.read(bytes, 0)
+  return slotsOf(file.path, bytes.subarray(0, length))
+}
+
+function slotsOf(path: string, bytes: Uint8Array): CursorSlots {
   const slots = [decodeSlot(bytes.subarray(0, sectorBytes)), decodeSlot(bytes.subarray(pageBytes))].filter((slot) => slot !== undefined)
-  const stored = slots.sort((a, b) => b.sequence - a.sequence)[0]
-  if (stored === undefined) {
+  const [newest, before] = slots.sort((a, b) => b.sequence - a.sequence)
+  if (newest === undefined) {
     throw new WalError('ERR_WAL_CORRUPT', `${path} is no cursor that can be read: restore it from a backup, or delete the cursor, and it begins anew`, { path })
   }
-  if (stored.version !== version) {
-    throw new WalError('ERR_WAL_FORMAT', `${path} is of version ${stored.version}, and this release knows version ${version}: use a later release of forelog`, { path })
+  if (newest.version !== version) {
+    throw new WalError('ERR_WAL_FORMAT', `${path} is of version ${newest.version}, and this release knows version ${version}: use a later release of forelog`, { path })
   }
-  return stored
+  // The first one was synced before its file had this name.
+  return { newest, certain: newest.sequence === 0 ? newest : before?.sequence === newest.sequence - 1 ? before : undefined }
 }
 
 /** In its slot, on stable storage when this returns. No descriptor stays open: there may be thousands of cursors. */
@@ -112,6 +153,32 @@ export function* writeCursor(fileSystem: FileSystem, path: string, stored: Store
   const file = yield* DurableFile.open(fileSystem, path, { access: 'write', writeThrough: true })
   try {
     yield* file.write([encodeSlot(stored)], (stored.sequence % 2) * pageBytes)
+  } finally {
+    yield* file.close()
+  }
+}
+
+/**
+ * The same for what was not there before. Where that fails, others may see it all the same, and a crash take it back: so it is taken out of
+ * their sight, and the slot before it counts. Its sync is not tried again.
+ */
+export function* commitCursor(fileSystem: FileSystem, path: string, stored: StoredCursor): Steps<void> {
+  try {
+    yield* writeCursor(fileSystem, path, stored)
+  } catch (error) {
+    try {
+      yield* wipeSlot(fileSystem, path, stored.sequence)
+    } catch {
+      // The reason why it could not be written says more.
+    }
+    throw error
+  }
+}
+
+function* wipeSlot(fileSystem: FileSystem, path: string, sequence: number): Steps<void> {
+  const file = yield* DurableFile.open(fileSystem, path, { access: 'write' })
+  try {
+    yield* file.write([new Uint8Array(sectorBytes)], (sequence % 2) * pageBytes)
   } finally {
     yield* file.close()
   }

@@ -10,7 +10,20 @@ import type { Cursor, CursorInfo, CursorOptions } from '../reading/cursor.js'
 import { outOfRange } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
 import { CursorGate, freeLock } from './cursor-gate.js'
-import { checkCursorName, createCursor, cursorPath, cursorsName, cursorSuffix, readCursor, type StoredCursor, writeCursor } from './cursor-file.js'
+import {
+  checkCursorName,
+  commitCursor,
+  createCursor,
+  type CursorSlots,
+  cursorPath,
+  cursorsName,
+  cursorSuffix,
+  readCursor,
+  readSlots,
+  settleCursor,
+  type StoredCursor,
+  writeCursor,
+} from './cursor-file.js'
 import type { CursorHost } from './cursor-host.js'
 import { LogCursor } from './log-cursor.js'
 import { standingOf } from './standing.js'
@@ -87,7 +100,7 @@ export class CursorShelf<out E> {
     await runPooled(writeCursor(fileSystem, path, found))
     if (options.hold === undefined || options.hold === found.hold) return found
     const changed = { ...found, hold: options.hold, sequence: found.sequence + 1 }
-    await this.#gate.make(() => runPooled(writeCursor(fileSystem, path, changed)))
+    await this.#gate.make(() => runPooled(commitCursor(fileSystem, path, changed)))
     await this.#host.look()
     return changed
   }
@@ -105,9 +118,9 @@ export class CursorShelf<out E> {
   async list(): Promise<CursorInfo[]> {
     await this.#assertUsable()
     const { segments, firstOffset, durableOffset } = this.#host.log
-    return (await this.#readAll()).map(({ name, stored }) => {
-      const { offset, cut, lost } = standingOf(stored, segments.live, firstOffset)
-      return { name, offset, lag: Math.max(0, durableOffset - offset), hold: stored.hold, cut, lost }
+    return (await this.#readAll((await this.#names()) ?? [])).map(({ name, newest }) => {
+      const { offset, cut, lost } = standingOf(newest, segments.live, firstOffset)
+      return { name, offset, lag: Math.max(0, durableOffset - offset), hold: newest.hold, cut, lost }
     })
   }
 
@@ -115,7 +128,7 @@ export class CursorShelf<out E> {
     checkCursorName(name)
     this.#host.log.assertReadable()
     const { fileSystem } = this.#host.files
-    if (!(await this.#names()).includes(name)) return false
+    if ((await this.#names())?.includes(name) !== true) return false
     const lock = await this.#lock(name)
     try {
       await runPooled(removeFile(fileSystem, cursorPath(this.#directory, name)))
@@ -140,42 +153,53 @@ export class CursorShelf<out E> {
     })
   }
 
+  /**
+   * What a crash can't take back: what goes away because of it is gone for good. Cursors that are open here know what they have made durable.
+   * Of the others the slot before the newest counts, or, where that would hold back more, the newest once it is synced.
+   */
   async #needs(): Promise<CursorNeeds> {
-    const { segments, firstOffset } = this.#host.log
-    let holder: CursorPlace | undefined
-    let slowest: CursorPlace | undefined
-    for (const { name, stored } of await this.#readAll()) {
-      const { offset } = standingOf(stored, segments.live, firstOffset)
-      if (slowest === undefined || offset < slowest.offset) slowest = { name, offset }
-      if (stored.hold && (holder === undefined || offset < holder.offset)) holder = { name, offset }
+    const { fileSystem } = this.#host.files
+    const names = await this.#names()
+    const own = new Map([...this.#open].map(({ name, stored }) => [name, stored]))
+    const claims = [...own].map(([name, stored]) => this.#claimOf(name, stored))
+    const others = await this.#readAll((names ?? []).filter((name) => !own.has(name)))
+    const seen = needsOf([...claims, ...others.map(({ name, newest }) => this.#claimOf(name, newest))])
+    const doubtful: string[] = []
+    for (const { name, newest, certain } of others) {
+      const least = certain && lesserOf(this.#claimOf(name, newest), this.#claimOf(name, certain))
+      if (least !== undefined && !holdsBackMore(least, seen)) claims.push(least)
+      else doubtful.push(name)
     }
-    return { holder, slowest }
+    const settled = await inParts(doubtful, (name) => runPooled(settleCursor(fileSystem, cursorPath(this.#directory, name))))
+    for (const [index, stored] of settled.entries()) if (stored !== undefined) claims.push(this.#claimOf(doubtful[index] as string, stored))
+    // Cursors that are not there any more: their deletion may be under way in another process, or have been.
+    if (names !== undefined) await runPooled(syncDirectory(fileSystem, this.#directory))
+    return needsOf(claims)
+  }
+
+  #claimOf(name: string, stored: StoredCursor): Claim {
+    const { segments, firstOffset } = this.#host.log
+    return { name, offset: standingOf(stored, segments.live, firstOffset).offset, hold: stored.hold }
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#open].map((cursor) => cursor.close().catch(() => {})))
   }
 
-  /** Those of this log, in the order of their names. */
-  async #readAll(): Promise<{ name: string; stored: StoredCursor }[]> {
-    const names = await this.#names()
-    const all: { name: string; stored: StoredCursor }[] = []
-    for (let at = 0; at < names.length; at += readsAtOnce) {
-      const some = names.slice(at, at + readsAtOnce)
-      const read = await Promise.all(some.map((name) => runPooled(readCursor(this.#host.files.fileSystem, cursorPath(this.#directory, name)))))
-      for (const [index, stored] of read.entries()) {
-        if (stored?.logId === this.#host.log.segments.logId) all.push({ name: some[index] as string, stored })
-      }
-    }
-    return all
+  /** Those of this log. */
+  async #readAll(names: readonly string[]): Promise<({ readonly name: string } & CursorSlots)[]> {
+    const read = await inParts(names, (name) => runPooled(readSlots(this.#host.files.fileSystem, cursorPath(this.#directory, name))))
+    const { logId } = this.#host.log.segments
+    return read.flatMap((slots, index) => (slots?.newest.logId === logId ? [{ name: names[index] as string, ...slots }] : []))
   }
 
-  async #names(): Promise<string[]> {
+  /** In their order; undefined: there never was a cursor. */
+  async #names(): Promise<string[] | undefined> {
     try {
       const names = await runPooled(listDirectory(this.#host.files.fileSystem, this.#directory))
       return names.filter((name) => name.endsWith(cursorSuffix)).map((name) => name.slice(0, -cursorSuffix.length)).sort()
     } catch (error) {
-      if (systemCode((error as WalError).cause) === 'ENOENT') return []
+      if (systemCode((error as WalError).cause) === 'ENOENT') return undefined
       throw error
     }
   }
@@ -217,6 +241,35 @@ export class CursorShelf<out E> {
       })
     }
   }
+}
+
+interface Claim extends CursorPlace {
+  readonly hold: boolean
+}
+
+function needsOf(claims: readonly Claim[]): CursorNeeds {
+  let holder: CursorPlace | undefined
+  let slowest: CursorPlace | undefined
+  for (const { name, offset, hold } of claims) {
+    if (slowest === undefined || offset < slowest.offset) slowest = { name, offset }
+    if (hold && (holder === undefined || offset < holder.offset)) holder = { name, offset }
+  }
+  return { holder, slowest }
+}
+
+/** Whichever of the two a crash leaves. */
+function lesserOf(a: Claim, b: Claim): Claim {
+  return { name: a.name, offset: Math.min(a.offset, b.offset), hold: a.hold || b.hold }
+}
+
+function holdsBackMore({ offset, hold }: Claim, { holder, slowest }: CursorNeeds): boolean {
+  return offset < (slowest?.offset ?? Infinity) || (hold && offset < (holder?.offset ?? Infinity))
+}
+
+async function inParts<T, R>(all: readonly T[], run: (each: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  for (let at = 0; at < all.length; at += readsAtOnce) results.push(...(await Promise.all(all.slice(at, at + readsAtOnce).map(run))))
+  return results
 }
 
 function checkOptions(options: CursorOptions): void {

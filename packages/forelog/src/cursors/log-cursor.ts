@@ -6,7 +6,7 @@ import type { FileLock } from '../files/file-system.js'
 import type { Cursor, CursorOptions, OffsetRange } from '../reading/cursor.js'
 import { outOfRange, type StoredEntry } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
-import { type StoredCursor, writeCursor } from './cursor-file.js'
+import { commitCursor, type StoredCursor } from './cursor-file.js'
 import { freeLock } from './cursor-gate.js'
 import type { CursorHost } from './cursor-host.js'
 import { type Standing, standingOf } from './standing.js'
@@ -51,6 +51,11 @@ export class LogCursor<out E> implements Cursor<E> {
 
   get hold(): boolean {
     return this.#stored.hold
+  }
+
+  /** What is on stable storage, whatever its file shows while a commit is under way, or after one has failed. */
+  get stored(): StoredCursor {
+    return this.#stored
   }
 
   get cut(): OffsetRange | undefined {
@@ -153,7 +158,7 @@ export class LogCursor<out E> implements Cursor<E> {
     const { offset, segmentId } = taken ?? own
     // The same sequence again after a failure: the other slot is the one that is known to be good.
     const stored = { ...this.#stored, sequence: this.#stored.sequence + 1, offset, segmentId }
-    await runPooled(writeCursor(this.#host.files.fileSystem, this.#path, stored))
+    await runPooled(commitCursor(this.#host.files.fileSystem, this.#path, stored))
     this.#stored = stored
     this.#host.onCommit?.(offset)
   }

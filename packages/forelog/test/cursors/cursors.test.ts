@@ -184,7 +184,7 @@ describe('a cursor', () => {
     await fill(log, 20)
     let cursor = await log.cursor('a')
     await cursor.commit(1)
-    failCalls(disk, ({ kind, path }) => kind === 'write' && path.includes('/cursors/'), 'EIO', 2)
+    failCalls(disk, ({ kind, path, writeThrough }) => kind === 'write' && writeThrough === true && path.includes('/cursors/'), 'EIO', 2)
     await rejection('ERR_WAL_WRITE_FAILED', cursor.commit(2))
     await rejection('ERR_WAL_WRITE_FAILED', cursor.commit(3))
     expect(cursor.offset).toBe(1)
@@ -230,12 +230,15 @@ describe('a cursor and a crash', () => {
     await fill(log, 5)
     const cursor = await log.cursor('a')
     await cursor.commit(2)
-    // The page cache has the bytes, and the disk has not.
+    // The page cache has the bytes, and the disk has not; and they can't be taken back either.
     disk.fail({ kind: 'write', path: 'cursors', code: 'EIO', syncFailure: 'ext4' })
-    await cursor.commit(4).catch(() => {})
+    failCalls(disk, ({ kind, path, writeThrough }) => kind === 'write' && writeThrough !== true && path.includes('/cursors/'), 'EIO')
+    await rejection('ERR_WAL_WRITE_FAILED', cursor.commit(4))
     await cursor.close()
+    healCalls(disk)
     const again = await log.cursor('a')
     const shown = again.offset
+    expect(shown).toBe(4)
     const after = await openOn(disk.afterCrash('none'))
     expect((await after.cursor('a')).offset).toBe(shown)
   })
