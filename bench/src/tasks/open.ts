@@ -13,23 +13,29 @@ export interface OpenTask {
 
 export interface OpenResult {
   readonly ms: number
+  readonly cpuMs: number
   readonly entriesExamined?: number
   readonly bytesExamined?: number
   readonly clean?: boolean
 }
 
 export async function open({ contender, directory }: OpenTask): Promise<OpenResult> {
-  if (contender !== 'forelog') {
-    const startMs = performance.now()
-    const store = await contenderNamed(contender).open(directory, { durable: true })
-    const ms = performance.now() - startMs
-    await store.close()
-    return { ms }
-  }
+  const cpu = process.cpuUsage()
   const startMs = performance.now()
+  if (contender !== 'forelog') {
+    const store = await contenderNamed(contender).open(directory, { durable: true })
+    const took = since(startMs, cpu)
+    await store.close()
+    return took
+  }
   const log = await WriteAheadLog.open(directory)
-  const ms = performance.now() - startMs
+  const took = since(startMs, cpu)
   const { clean, entriesExamined, bytesExamined } = log.recovery
   await log.close()
-  return { ms, clean, entriesExamined, bytesExamined }
+  return { ...took, clean, entriesExamined, bytesExamined }
+}
+
+function since(startMs: number, cpu: NodeJS.CpuUsage): { ms: number; cpuMs: number } {
+  const { user, system } = process.cpuUsage(cpu)
+  return { ms: performance.now() - startMs, cpuMs: (user + system) / 1000 }
 }

@@ -20,10 +20,11 @@ import type { FileLock, LockState } from './file-system.js'
  * Three ways to take it; the first that this machine has is used. All lock the same file, and each refuses a second
  * holder in the same process, in a worker thread, and in any other process of the machine, whatever its container.
  *
- *   1. fs-native-extensions: an open file description lock on Linux (F_OFD_SETLK, fcntl_locking(2)), flock(2) on
- *      macOS, LockFileEx on Windows. Such a lock belongs to the descriptor.
- *   2. The same binary, loaded by its path. On Alpine the package looks for a build for musl, which it doesn't ship;
- *      but the one for glibc needs nothing of libc that musl hasn't.
+ *   1. The binary of fs-native-extensions, loaded by its path: an open file description lock on Linux (F_OFD_SETLK,
+ *      fcntl_locking(2)), flock(2) on macOS, LockFileEx on Windows. Such a lock belongs to the descriptor. On Alpine the
+ *      one for glibc needs nothing of libc that musl hasn't.
+ *   2. The package itself, which looks for a binary in more places, and takes 10 ms of processor time for that where the
+ *      path takes 2: half of what opening a log after a clean close costs.
  *   3. node:sqlite (in Node from 22.13 on; in Bun and Deno, where the binary of 1 and 2 would end the process: it
  *      calls functions of libuv that those two don't have): an exclusive transaction on the empty file; nothing is
  *      ever written. On Unix SQLite takes POSIX locks, which conflict with those of 1 and 2 (they cover the whole
@@ -37,13 +38,7 @@ import type { FileLock, LockState } from './file-system.js'
 export type LockMethod = (path: string, mode: number) => Promise<(() => Promise<void>) | undefined>
 
 /** The ways to take a lock, best first; each throws when this machine hasn't got it. */
-export const lockMethods: { addon: () => LockMethod; prebuilt: () => LockMethod; sqlite: () => LockMethod } = {
-  addon() {
-    refuseWithoutLibuv()
-    const { tryLock } = load('fs-native-extensions') as { tryLock: (fd: number) => boolean }
-    return lockDescriptor(tryLock)
-  },
-
+export const lockMethods: { prebuilt: () => LockMethod; addon: () => LockMethod; sqlite: () => LockMethod } = {
   prebuilt() {
     refuseWithoutLibuv()
     const path = `fs-native-extensions/prebuilds/${process.platform}-${process.arch}/fs-native-extensions.node`
@@ -57,6 +52,12 @@ export const lockMethods: { addon: () => LockMethod; prebuilt: () => LockMethod;
         throw error
       }
     })
+  },
+
+  addon() {
+    refuseWithoutLibuv()
+    const { tryLock } = load('fs-native-extensions') as { tryLock: (fd: number) => boolean }
+    return lockDescriptor(tryLock)
   },
 
   sqlite() {
@@ -161,7 +162,7 @@ function load(specifier: string): unknown {
 
 function findMethod(path: string): LockMethod {
   const errors: unknown[] = []
-  for (const method of [lockMethods.addon, lockMethods.prebuilt, lockMethods.sqlite]) {
+  for (const method of [lockMethods.prebuilt, lockMethods.addon, lockMethods.sqlite]) {
     try {
       return method()
     } catch (error) {

@@ -3,7 +3,7 @@
  * place. Changes nothing.
  */
 import type { Steps } from '../steps.js'
-import { type Close, controlPrefixBytes, fromHex, saltAt, saltBytes, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
+import { type Close, closeBytes, controlPrefixBytes, fromHex, kinds, readControlFrame, saltAt, saltBytes, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import { findFlippedBit } from '../format/flipped-bit.js'
 import { type ChainPosition, claimedBytes, type GroupFailure } from '../format/group.js'
 import { numbersPerGroup } from '../format/kernel.js'
@@ -56,20 +56,35 @@ export function* examineNewest(window: FileWindow, header: SegmentHeader, expect
     proven: undefined,
     entries: 0,
   }
-  // First from commit to commit, without a look at the bodies: what stands in front of a close record was synced before
-  // that was written, and is verified by whoever reads it.
+  // A clean shutdown cuts the file behind its close record. One that ends with something else is verified at once, all of it: what
+  // is passed over below would mostly have to be read a second time.
+  const straight = (yield* endsLikeClose(window)) ? undefined : yield* walk(window, start, true)
+  if (straight !== undefined && (yield* lastNonZero(window, straight.end.position)) < straight.end.position) {
+    return { end: straight.end, failing: undefined, tailBytes: 0, bytesExamined: window.fileBytes }
+  }
+  // From commit to commit, without a look at the bodies: what stands in front of a close record was synced before that was written,
+  // and is verified by whoever reads it.
   const hopped = yield* walk(window, start, false)
   const hopClosed = hopped.end.close !== undefined && (yield* lastNonZero(window, hopped.end.position)) < hopped.end.position
   if (hopClosed) return { end: hopped.end, failing: undefined, tailBytes: 0, bytesExamined: hopped.end.position }
 
   // Behind the last close record every byte counts.
-  const { end, failure } = yield* walk(window, hopped.lastClosed ?? start, true)
+  const isBehindClose = straight !== undefined && (hopped.lastClosed?.position ?? 0) <= straight.end.position
+  const { end, failure } = isBehindClose ? straight : yield* walk(window, hopped.lastClosed ?? start, true)
   const last = yield* lastNonZero(window, end.position)
   if (last < end.position) return { end, failing: undefined, tailBytes: 0, bytesExamined: window.fileBytes }
   const beginning = yield* beginningOf(window, end.position)
   // What the group claims of the file belongs to it, zeros included; what is only filled ahead behind it does not.
   const tailBytes = Math.max(last + 1 - end.position, Math.min(window.left(end.position), claimedBytes(beginning) ?? controlPrefixBytes))
   return { end, failing: yield* examineFailure(window, end, tailBytes, failure), tailBytes, bytesExamined: window.fileBytes }
+}
+
+/** Whether the last bytes of the file look like a close record: a payload may, too, so that proves nothing. */
+function* endsLikeClose(window: FileWindow): Steps<boolean> {
+  const at = window.fileBytes - closeBytes
+  if (at < segmentHeaderBytes || (yield* window.load(at, closeBytes)) < closeBytes) return false
+  const result = readControlFrame(window.bytes, window.indexOf(at), closeBytes, closeBytes)
+  return result.found === 'frame' && result.frame.kind === kinds.close
 }
 
 /** The first bytes at a place, as many as tell what a group claims to be. */

@@ -15,6 +15,9 @@ import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } f
 import { examineNewest, type Walked } from './examine-newest.js'
 import { type LookRequest, mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
 
+/** The walk is one direction over a whole segment: with larger reads fewer ways into the thread pool (`npm run bench -- --only 8`). */
+const walkedChunkBytes = 512 * 1024
+
 export interface ReadSegment {
   readonly found: FoundSegment
   readonly fileBytes: number
@@ -40,7 +43,7 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
   let examined
   let closeRecord: Uint8Array | undefined
   try {
-    const window = new FileWindow(file, newest.fileBytes)
+    const window = new FileWindow(file, newest.fileBytes, walkedChunkBytes)
     examined = yield* examineNewest(window, header, { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc })
     if (examined.end.close !== undefined) closeRecord = yield* readCloseRecord(file, examined.end.position)
   } finally {

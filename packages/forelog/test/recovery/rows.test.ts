@@ -350,12 +350,21 @@ describe('row F: damage elsewhere', () => {
     expect(third.name()).toBe('0000000003-0000000000000005.wal')
   })
 
-  it('in front of a close record, where opening skips the bodies, is refused when it is read', async () => {
+  const behindClose: [string, (segment: SegmentBuilder) => SegmentBuilder, { readonly clean: boolean; readonly torn: boolean; readonly lastOffset: number }][] = [
+    ['nothing', (segment) => segment, { clean: true, torn: false, lastOffset: 3 }],
+    ['zeros', (segment) => segment.zeros(900), { clean: true, torn: false, lastOffset: 3 }],
+    ['a later life', (segment) => segment.commit(entriesOf(7)).zeros(900), { clean: false, torn: false, lastOffset: 4 }],
+    ['a later life with a torn end', (segment) => segment.commit(entriesOf(7)).raw(Uint8Array.of(1, 2, 3)), { clean: false, torn: true, lastOffset: 4 }],
+  ]
+
+  it.each(behindClose)('in front of a close record, where opening skips the bodies, is refused when it is read, with %s behind the record', async (_name, behind, found) => {
     const segment = new SegmentBuilder(firstSegment)
     const at = segment.length
-    const bytes = segment.commit(entriesOf(100)).commit(entriesOf(5)).close(true).bytes()
+    const bytes = behind(segment.commit(entriesOf(100)).commit(entriesOf(5, 6)).close(true)).bytes()
     const log = await openOn(diskWithFirst(flipBit(bytes, at + 100, 0)))
-    expect(log.recovery.clean).toBe(true)
+    expect(log.recovery.clean).toBe(found.clean)
+    expect(log.recovery.tornBytes > 0).toBe(found.torn)
+    expect(log.lastOffset).toBe(found.lastOffset)
     expect(() => [...log.entriesSync()]).toThrow(expect.objectContaining({ code: 'ERR_WAL_CORRUPT', position: at, offset: 1 }) as Error)
     expect((await log.get(2)).offset).toBe(2)
     await log.close()
