@@ -5,7 +5,7 @@ import { decode as decodeMsgpack } from '@msgpack/msgpack'
 import { text, UsageError, type Values } from './command.js'
 import { loadModule } from './load-module.js'
 
-/** A payload as a value that JSON can hold, or the bytes where it can't be decoded. */
+/** A payload as a value that JSON can hold. Throws where it can't be decoded. */
 export type Decode = (payload: Uint8Array, type: number) => unknown
 
 export const codecNames = ['auto', 'json', 'utf8', 'msgpack', 'hex', 'base64'] as const
@@ -27,7 +27,7 @@ const shipped: Record<(typeof codecNames)[number], Decode> = {
   },
   json: (payload) => JSON.parse(strict.decode(payload)) as unknown,
   utf8: (payload) => strict.decode(payload),
-  msgpack: (payload) => decodeMsgpack(payload),
+  msgpack: (payload) => jsonable(decodeMsgpack(payload)),
   hex: (payload) => Buffer.from(payload).toString('hex'),
   base64: (payload) => Buffer.from(payload).toString('base64'),
 }
@@ -40,10 +40,10 @@ export async function decoderFrom(values: Values): Promise<Decode> {
   const module = await loadModule(name, 'codec')
   const decode = module['decode'] ?? (module['default'] as { decode?: unknown } | undefined)?.decode ?? module['default']
   if (typeof decode !== 'function') throw new UsageError(`--codec: ${name} exports no function decode`)
-  return decode as Decode
+  return (payload, type) => jsonable((decode as Decode)(payload, type))
 }
 
 /** Any value as one that JSON can hold. */
-export function jsonable(value: unknown): unknown {
+function jsonable(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? each.toString() : each instanceof Uint8Array ? { base64: Buffer.from(each).toString('base64') } : each)) ?? 'null')
 }

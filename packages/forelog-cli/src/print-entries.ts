@@ -4,7 +4,7 @@
 import { type Fault, type SalvagedEntry, verify } from 'forelog'
 import { basename } from 'node:path'
 import { integer, text, UsageError, type Values } from './command.js'
-import { codecNames, type Decode, jsonable } from './payload-codec.js'
+import { codecNames, type Decode } from './payload-codec.js'
 import { offsetsText } from './report-text.js'
 import type { Terminal } from './terminal.js'
 import { countText, harmless, plural } from './text.js'
@@ -59,7 +59,7 @@ export interface Printer {
 /** The value of an entry; what can't be decoded is told as such, with its bytes, and doesn't end the dump. */
 export function valueOf({ payload, type }: PrintableEntry, decode: Decode): { value: unknown } | { undecodable: string; base64: string } {
   try {
-    return { value: jsonable(decode(payload, type)) }
+    return { value: decode(payload, type) }
   } catch (error) {
     return { undecodable: (error as Error).message, base64: Buffer.from(payload).toString('base64') }
   }

@@ -1,9 +1,12 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { errorCodes, type VerifyReport, WriteAheadLog } from 'forelog'
 import { describe, expect, it } from 'vitest'
-import { copy, damage, damages, forelog, makeScratch, segmentsOf, shell, snapshot, watch, writeOrders } from './support/command.js'
+import { commandFile, copy, damage, damages, forelog, makeScratch, peakMiB, segmentsOf, shell, snapshot, watch, writeOrders } from './support/command.js'
 
 const golden1 = fileURLToPath(new URL('../../forelog/test/golden/fgrosse/', import.meta.url))
 const golden2 = fileURLToPath(new URL('../../forelog/test/golden/format2/sample', import.meta.url))
@@ -234,6 +237,42 @@ describe('forelog dump', () => {
     const { code, out, err } = shell(`forelog dump "${scratch.at('log')}" | head -n 2`)
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out.split('\n')).toHaveLength(3)
+  })
+
+  it('takes no more memory for a log four times as long', async () => {
+    using scratch = makeScratch()
+    const batch = Array.from({ length: 256 }, (_, index) => ({ type: index % 3, payload: Buffer.from(JSON.stringify({ order: index, note: 'some text to be kept '.repeat(48) })) }))
+    for (const megabytes of [32, 128]) {
+      const log = await WriteAheadLog.open(scratch.at(String(megabytes)), { sync: 'manual', maxSegmentSize: 1024 * 1024 })
+      for (let group = 0; group < megabytes * 4; group++) await log.appendBatch(batch)
+      await log.close()
+    }
+    for (const args of [['dump'], ['export'], ['grep', '--count', '.order=7'], ['tail'], ['verify'], ['inspect']]) {
+      const short = await peakMiB([...args, scratch.at('32')])
+      const long = await peakMiB([...args, scratch.at('128')])
+      expect(long - short, `${args[0]}: ${short} MiB, then ${long} MiB`).toBeLessThan(12)
+    }
+  })
+
+  it.skipIf(process.platform !== 'linux')('waits for a reader that is slow, and holds nothing for it', async () => {
+    using scratch = makeScratch()
+    const log = await WriteAheadLog.open(scratch.at('log'), { sync: 'manual' })
+    const batch = Array.from({ length: 256 }, (_, index) => Buffer.from(JSON.stringify({ order: index, note: 'some text to be kept '.repeat(48) })))
+    for (let group = 0; group < 256; group++) await log.appendBatch(batch)
+    await log.close()
+    const child = spawn(process.execPath, [commandFile, 'dump', scratch.at('log')], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(child.stdout, 'readable')
+    // Nobody reads on: once it gets no further it takes no processor time any more.
+    const ticks = (): string => readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(' ').slice(13, 15).join()
+    for (let before = '', now = ticks(); before !== now; now = ticks()) {
+      before = now
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    const peakKiB = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1])
+    let lines = 0
+    for await (const _ of createInterface({ input: child.stdout })) lines++
+    expect(lines).toBe(256 * 256)
+    expect(peakKiB).toBeLessThan(110 * 1024)
   })
 
   it('prints nothing that moves the cursor of a terminal', async () => {

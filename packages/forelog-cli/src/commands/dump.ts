@@ -43,7 +43,7 @@ export const dump: Command = {
     let count = 0
     const progress = new ReadingProgress(terminal, 'Reading', directory)
     try {
-      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, signal, onFault })) {
+      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, copy: false, signal, onFault })) {
         progress.update(entry)
         if (wanted !== undefined && !wanted.has(entry.type)) continue
         await printer.entry(entry, count++)

@@ -34,12 +34,12 @@ export const exportEntries: Command = {
     let count = 0
     const progress = new ReadingProgress(terminal, 'Exporting', directory)
     try {
-      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, signal, onFault })) {
+      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, copy: false, signal, onFault })) {
         progress.update(entry)
         const { offset, type, payload } = entry
         if (wanted !== undefined && !wanted.has(type)) continue
         count++
-        await terminal.line(JSON.stringify({ offset, type, base64: Buffer.from(payload).toString('base64') }))
+        await terminal.line(JSON.stringify({ offset, type, base64: Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('base64') }))
       }
     } finally {
       progress.stop()

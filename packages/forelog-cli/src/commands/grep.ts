@@ -51,7 +51,7 @@ export const grep: Command = {
     if (!silent) await printer.begin()
     const progress = new ReadingProgress(terminal, 'Searching', directory)
     try {
-      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, signal, onFault })) {
+      for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, copy: false, signal, onFault })) {
         progress.update(entry)
         if (wanted !== undefined && !wanted.has(entry.type)) continue
         const decoded = valueOf(entry, decode)

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,6 +31,18 @@ export function forelog(args: readonly string[], { input = '', env = {}, uid }: 
     maxBuffer: 256 * 1024 * 1024,
   })
   return { code: status, out: stdout, err: stderr }
+}
+
+/** Runs the built command to its end, its output read and thrown away; the most memory that it ever had. */
+export async function peakMiB(args: readonly string[]): Promise<number> {
+  const report = 'data:text/javascript,process.on("exit",()=>console.error("peak",process.resourceUsage().maxRSS))'
+  // Young objects get little room, so that what is measured is what is held, and not how late the collector comes.
+  const child = spawn(process.execPath, ['--max-semi-space-size=1', '--import', report, commandFile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let notes = ''
+  child.stdout.resume()
+  child.stderr.on('data', (data: Buffer) => (notes += data.toString()))
+  await once(child, 'close')
+  return Math.round(Number(/^peak (\d+)$/m.exec(notes)?.[1]) / 1024)
 }
 
 /** Runs a line of a shell, in which `forelog` is the built command. */

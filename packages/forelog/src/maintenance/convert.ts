@@ -83,7 +83,7 @@ export async function convert<S extends EntrySource = RawSource>(from: string | 
     locks.push(await fileSystem.lock(join(target, lockName), fileMode))
     await assertEmpty(fileSystem, target)
     const request: WriteRequest = { fileSystem, directory: target, fileMode, format, maxSegmentBytes: maxSegmentSize, adapter, report }
-    return await write(request, salvage(source, { ...(options.entries === undefined ? {} : { entries: options.entries }), fileSystem }), options)
+    return await write(request, salvage(source, { copy: false, ...(options.entries === undefined ? {} : { entries: options.entries }), fileSystem }), options)
   } finally {
     for (const lock of locks) await lock.release()
   }

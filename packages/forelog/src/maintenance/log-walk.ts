@@ -9,7 +9,7 @@ import { readControlFrame, segmentHeaderBytes } from '../format/control-record.j
 import type { ChainPosition } from '../format/group.js'
 import { recordHeaderBytes } from '../format/record.js'
 import type { LookRequest } from '../recovery/recovered-log.js'
-import { FileWindow } from '../segments/file-window.js'
+import { defaultChunkBytes, FileWindow } from '../segments/file-window.js'
 import type { Steps } from '../steps.js'
 import { GroupSurvey } from './group-survey.js'
 import { type Outline, type OutlinedEnd, type OutlinedSegment, unreadableFault } from './outline.js'
@@ -144,7 +144,7 @@ export class LogWalk {
       return
     }
     const bytes = this.#isNewest && this.#end !== undefined ? this.#end.position : segment.fileBytes
-    this.#window = new FileWindow(this.#file, bytes)
+    this.#window = this.#windowOver(this.#file, bytes)
     if (this.#outline.format === 1) {
       if (this.#adapter.unfitForFormat1 !== undefined) {
         this.#queue.push({ kind: 'unread', position: 0, bytes: segment.fileBytes })
@@ -167,6 +167,11 @@ export class LogWalk {
       if (!(error instanceof WalError) || error.code !== 'ERR_WAL_READ_FAILED') throw error
       yield* this.#unreadable(segment, error)
     }
+  }
+
+  /** In the memory of the window before it: one of its own for each segment is a GiB of garbage in a thousand, of which the collector hears late. */
+  #windowOver(file: DurableFile, bytes: number): FileWindow {
+    return new FileWindow(file, bytes, defaultChunkBytes, this.#window?.memory)
   }
 
   /** Where a header is broken, the record behind it says what continues it: its salt and its chain. */
@@ -297,7 +302,7 @@ export class LogWalk {
     if (decision.action === 'cut') {
       this.#queue.push({ kind: 'torn', position, bytes: tailBytes }, { kind: 'zeros', position: position + tailBytes, bytes: rest - tailBytes })
     }
-    this.#window = new FileWindow(this.#file as DurableFile, segment.fileBytes)
+    this.#window = this.#windowOver(this.#file as DurableFile, segment.fileBytes)
     this.#tail =
       end.expected !== undefined
         ? new GroupSurvey(this.#window, position, end.expected)

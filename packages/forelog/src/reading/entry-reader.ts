@@ -6,6 +6,7 @@ import { PayloadWindow } from '../entries/payload-window.js'
 import { WalError } from '../errors.js'
 import type { Steps } from '../steps.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
+import type { WindowMemory } from '../segments/file-window.js'
 import { damage, GroupCursor, RecordCursor, type SegmentCursor, type SegmentEnd } from '../segments/segment-cursor.js'
 import type { Segment, SegmentSet } from '../segments/segment-set.js'
 
@@ -38,7 +39,7 @@ export interface ReadRange {
   /** Whether handed out bytes are the caller's own, or views that are valid until the next batch. */
   readonly copy: boolean
   /** For who reads a single entry: in pieces of so many bytes, into memory that nobody else uses meanwhile. */
-  readonly single?: { readonly chunkBytes: number; readonly memory?: Uint8Array } | undefined
+  readonly single?: { readonly chunkBytes: number; readonly memory?: WindowMemory } | undefined
   /** Cuts behind that the log had seen when `to` was determined. */
   readonly cutCount: number
 }
@@ -61,6 +62,8 @@ export class EntryReader<E> {
   #cutAfter = Infinity
   #cursor: SegmentCursor | undefined
   #segment: Segment | undefined
+  /** What the cursor in front of `#cursor` read into. */
+  #memory: WindowMemory | undefined
   /** Where the segment in front of `#segment` ended, if that was read. */
   #before: SegmentEnd | undefined
   /** Last offset of the segment that is read: what it holds behind is cut off. */
@@ -188,6 +191,7 @@ export class EntryReader<E> {
       this.assertKept(this.#next)
       if (this.#cursor !== cursor) continue
       if (run === undefined) {
+        this.#memory = cursor.memory
         this.#enterNextSegment(segment, cursor.end)
       } else if (run.firstOffset + run.lengths.length > this.#next && run.firstOffset <= this.#last) {
         this.#begin(run)
@@ -208,7 +212,7 @@ export class EntryReader<E> {
       before: this.#before,
       single: single !== undefined,
       chunkBytes: single?.chunkBytes,
-      memory: single?.memory,
+      memory: this.#memory ?? single?.memory,
     }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }

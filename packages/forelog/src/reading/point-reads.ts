@@ -11,6 +11,7 @@
 import { performance } from 'node:perf_hooks'
 import { PayloadWindow } from '../entries/payload-window.js'
 import { findInBlock, type GroupBlock } from '../format/group-block.js'
+import type { WindowMemory } from '../segments/file-window.js'
 import type { Segment } from '../segments/segment-set.js'
 import { runBlocking, runPooled, type Steps } from '../steps.js'
 import { EntryReader, type ReadableLog, type StoredEntry, withPlace } from './entry-reader.js'
@@ -50,7 +51,7 @@ export class PointReads<E> {
     this.#memory ??= new Uint8Array(inlineBytes)
     const begin = performance.now()
     try {
-      return Promise.resolve(runBlocking(this.#steps(offset, segment, block, { chunkBytes, memory: this.#memory })))
+      return Promise.resolve(runBlocking(this.#steps(offset, segment, block, { chunkBytes, memory: [this.#memory] })))
     } catch (error) {
       return Promise.reject(error)
     } finally {
@@ -58,9 +59,9 @@ export class PointReads<E> {
     }
   }
 
-  *#steps(offset: number, segment: Segment, block: GroupBlock | undefined, single: { readonly chunkBytes: number; readonly memory?: Uint8Array }): Steps<StoredEntry<E>> {
+  *#steps(offset: number, segment: Segment, block: GroupBlock | undefined, single: { readonly chunkBytes: number; readonly memory?: WindowMemory }): Steps<StoredEntry<E>> {
     const { cutCount } = this.#log.segments
-    const found = block === undefined ? undefined : yield* this.#fromBlock(offset, segment, block, single.memory)
+    const found = block === undefined ? undefined : yield* this.#fromBlock(offset, segment, block, single.memory?.[0])
     if (found !== undefined) return found
     const reader = new EntryReader<E>(this.#log, { from: offset, to: offset, copy: true, cutCount, single })
     const batch = yield* reader.nextBatch()

@@ -18,6 +18,9 @@ export const defaultChunkBytes: number = 256 * 1024
 /** Where groups are larger than a chunk, chunks grow up to this. What is larger still is not read ahead. */
 const largestChunkBytes = 4 * 1024 * 1024
 
+/** What a window reads into. Whoever hands it on to another one looks at nothing any more that the first one had loaded. */
+export type WindowMemory = readonly (Uint8Array | undefined)[]
+
 interface Ahead {
   readonly position: number
   readonly buffer: Uint8Array
@@ -44,20 +47,27 @@ export class FileWindow {
   readonly #readsAhead: boolean
 
   /**
-   * @param memory what the first pieces are loaded into, while that is large enough
+   * @param memory what pieces are loaded into, while that is large enough
    * @param readsAhead whether the next piece is read while one is worked on; not for who soon leaves off
    */
-  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes, memory?: Uint8Array, readsAhead = true) {
+  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes, memory: WindowMemory = [], readsAhead = true) {
     this.#readsAhead = readsAhead
     this.file = file
     this.fileBytes = fileBytes
     this.#chunkBytes = chunkBytes
-    this.#buffer = memory ?? new Uint8Array(0)
+    const [buffer = new Uint8Array(0), spare] = memory
+    this.#buffer = buffer
+    this.#spare = spare
   }
 
   /** Holds the loaded bytes. It is another one, or has other bytes, after a later `load`. */
   get bytes(): Uint8Array {
     return this.#buffer
+  }
+
+  /** For the next window, when nobody reads through this one any more. What is being read into is not among it. */
+  get memory(): WindowMemory {
+    return [this.#buffer, this.#spare]
   }
 
   /** Index in `bytes` of a position of the file that is loaded. */

@@ -12,7 +12,7 @@ import type { ChainPosition, Group } from '../format/group.js'
 import { blocksOf } from '../format/group-block.js'
 import { numbersPerGroup } from '../format/kernel.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
-import { FileWindow } from './file-window.js'
+import { FileWindow, type WindowMemory } from './file-window.js'
 import { GroupWalker, type WalkResult } from './group-walker.js'
 import { type RecordResult, RecordWalker } from './record-walker.js'
 import type { ReadingPlace } from './segment-index.js'
@@ -36,6 +36,8 @@ export interface SegmentCursor {
   use(file: DurableFile): void
   /** Known once `next` gave undefined. */
   readonly end: SegmentEnd
+  /** What it read into, for the cursor behind it, when nobody looks at a run of this one any more. */
+  readonly memory: WindowMemory
   /** Behind all that `next` gave: where a later cursor may go on. Undefined before the first call. */
   readonly place: ReadingPlace | undefined
 }
@@ -57,7 +59,7 @@ export interface CursorRequest {
   /** Whether single entries are wanted: blocks of large groups are noted for those that come after. */
   readonly single?: boolean
   /** Memory to read into, which nobody else uses meanwhile; more is made where it is too small. */
-  readonly memory?: Uint8Array | undefined
+  readonly memory?: WindowMemory | undefined
   /** False: of the segment only some is read, and what would be read ahead is not wanted. */
   readonly readsAhead?: boolean
 }
@@ -80,6 +82,10 @@ export class GroupCursor implements SegmentCursor {
 
   use(file: DurableFile): void {
     this.#window.file = file
+  }
+
+  get memory(): WindowMemory {
+    return this.#window.memory
   }
 
   get place(): ReadingPlace | undefined {
@@ -222,6 +228,10 @@ export class RecordCursor implements SegmentCursor {
 
   use(file: DurableFile): void {
     this.#window.file = file
+  }
+
+  get memory(): WindowMemory {
+    return this.#window.memory
   }
 
   get place(): ReadingPlace {

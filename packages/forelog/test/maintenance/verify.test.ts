@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { nodeFileSystem, salvage, verify, type VerifyReport, WalError, WriteAheadLog } from '../../src/index.js'
+import { type FileSystem, nodeFileSystem, type OpenFile, type OpenFileOptions, salvage, verify, type VerifyReport, WalError, WriteAheadLog } from '../../src/index.js'
 import { type Damage, everyFlip, everyLength, everyMixUp, everyZeroedSector, segmentsOf } from '../proofs/every-bit.js'
 import { buildCutFormat2, diskWith, directory, type Files, filesOn, goldenFormat1, type SampleLog, writeFormat2 } from '../proofs/sample-logs.js'
 import { copyGolden, golden, goldenNames } from '../support/golden.js'
@@ -189,7 +189,59 @@ describe('verify', () => {
   })
 })
 
+/** The disk, and which memory was read into; that of single headers is not counted. */
+function readsNoted(): { fileSystem: FileSystem; memories: Set<ArrayBufferLike> } {
+  const memories = new Set<ArrayBufferLike>()
+  const open = async (path: string, options: OpenFileOptions): Promise<OpenFile> => {
+    const file = await nodeFileSystem.open(path, options)
+    const read = (target: Uint8Array, position: number): Promise<number> => {
+      if (target.buffer.byteLength > 4096) memories.add(target.buffer)
+      return file.read(target, position)
+    }
+    return new Proxy(file, { get: (_, name) => (name === 'read' ? read : name in file ? (Reflect.get(file, name) as () => unknown).bind(file) : undefined) })
+  }
+  return { fileSystem: { ...nodeFileSystem, open }, memories }
+}
+
+describe('a log of many segments', () => {
+  it('is read through the same memory from the first to the last, by verify and by salvage', async () => {
+    await using temporary = await temporaryDirectory()
+    const segments = 40
+    const log = await WriteAheadLog.open(temporary.path, { sync: 'manual', maxSegmentSize: 600_000 })
+    while (log.segments().length < segments) await log.appendBatch(Array.from({ length: 100 }, () => new Uint8Array(1000)))
+    await log.close()
+
+    const verified = readsNoted()
+    expect((await verify(temporary.path, { fileSystem: verified.fileSystem })).outcome).toBe('sound')
+    const salvaged = readsNoted()
+    let entries = 0
+    for await (const _ of salvage(temporary.path, { fileSystem: salvaged.fileSystem })) entries++
+    expect(entries).toBe(log.lastOffset)
+    // What finds the end of the log has memory of its own.
+    expect(verified.memories.size).toBeLessThanOrEqual(6)
+    expect(salvaged.memories.size).toBeLessThanOrEqual(6)
+  })
+})
+
 describe('salvage', () => {
+  it('gives views with copy: false, which hold what a copy holds until the next step, and have no memory of their own', async () => {
+    await using temporary = await temporaryDirectory()
+    const log = await WriteAheadLog.open(temporary.path)
+    await log.appendBatch(Array.from({ length: 50 }, (_, index) => Buffer.from(`entry ${index}`)))
+    await log.close()
+    const copies: string[] = []
+    for await (const { payload } of salvage(temporary.path)) copies.push(String(payload.byteLength === payload.buffer.byteLength) + Buffer.from(payload).toString())
+    const views: string[] = []
+    const memories = new Set<ArrayBufferLike>()
+    for await (const { payload } of salvage(temporary.path, { copy: false })) {
+      memories.add(payload.buffer)
+      views.push('true' + Buffer.from(payload).toString())
+    }
+    expect(views).toHaveLength(50)
+    expect(views).toEqual(copies)
+    expect(memories.size).toBe(1)
+  })
+
   async function salvaged(files: Files, options: { from?: number; to?: number } = {}): Promise<{ offsets: number[]; faults: number; texts: Map<number, string> }> {
     const offsets: number[] = []
     const texts = new Map<number, string>()
