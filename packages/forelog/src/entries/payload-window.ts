@@ -54,7 +54,7 @@ export class PayloadWindow {
 
   /** A copy of the payload, a plain Uint8Array, too. */
   get ownBytes(): Uint8Array {
-    return new Uint8Array(this.bytes)
+    return this.#bytes.slice(this.#from, this.#to)
   }
 
   /** The payload as text, for whoever keeps no part of it. Throws a TypeError where it is no valid UTF-8. */

@@ -125,7 +125,7 @@ function disagreementWith(content: ControlContent, expected: ChainPosition): str
 }
 
 /** What is wrong with the records behind a commit, which are not what it says: they are gone through once more, one by one. */
-function bodyFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: readonly number[]): string {
+function bodyFault(bytes: Uint8Array, body: number, firstOffset: number, lengths: ArrayLike<number>): string {
   let at = body
   for (let index = 0; index < lengths.length; index++) {
     const payload = at + recordHeaderBytes

@@ -51,6 +51,12 @@ const entriesPerLoad = 512
  * runs for one value alone. Few large ones: what is held while the collector comes by makes it hold twice as much.
  */
 const bytesAhead = 64 * 1024
+/**
+ * A batch of so many entries ends once it has so many bytes, too. What is decoded and not yet looked at is alive when the collector of young
+ * objects comes by, and enough of that makes it take more memory, for good (bench/micro/memory.ts). Tiny entries go by `entriesPerLoad` alone.
+ */
+const entriesPerFullBatch = 128
+const bytesPerFullBatch = 16 * 1024
 
 export class EntryReader<E> {
   readonly #log: ReadableLog
@@ -88,7 +94,7 @@ export class EntryReader<E> {
 
   /** The next entries, decoded; undefined behind the last one. */
   *nextBatch(): Steps<StoredEntry<E>[] | undefined> {
-    return (yield* this.load()) ? this.#take(Infinity) : undefined
+    return (yield* this.load()) ? this.#take(bytesPerFullBatch, entriesPerFullBatch) : undefined
   }
 
   /** Sees to it that `takeLoaded` has entries to give; false behind the last one. */
@@ -106,17 +112,18 @@ export class EntryReader<E> {
    * To load more takes away what the views among them look at.
    */
   takeLoaded(): StoredEntry<E>[] {
-    return this.#take(bytesAhead)
+    return this.#take(bytesAhead, 0)
   }
 
-  #take(mostBytes: number): StoredEntry<E>[] {
+  /** Ends at `mostBytes`, but not with less than `leastEntries` while there are more in memory. */
+  #take(mostBytes: number, leastEntries: number): StoredEntry<E>[] {
     const batch: StoredEntry<E>[] = []
     if (this.#next > this.#range.to) return batch
     this.assertKept(this.#next)
     if (this.#failure !== undefined) throw this.#failure.error
     let bytes = 0
-    for (let run = this.#loadedRun(); run !== undefined && bytes < mostBytes && this.#failure === undefined; run = this.#loadedRun()) {
-      bytes += this.#decode(run, batch, mostBytes - bytes)
+    for (let run = this.#loadedRun(); run !== undefined && (bytes < mostBytes || batch.length < leastEntries) && this.#failure === undefined; run = this.#loadedRun()) {
+      bytes += this.#decode(run, batch, mostBytes - bytes, leastEntries)
     }
     return batch
   }
@@ -232,7 +239,7 @@ export class EntryReader<E> {
   }
 
   /** Decodes the next entries of the run that has them; the bytes that they have there. */
-  #decode(run: RecordRun, batch: StoredEntry<E>[], mostBytes: number): number {
+  #decode(run: RecordRun, batch: StoredEntry<E>[], mostBytes: number, leastEntries: number): number {
     const { adapter } = this.#log
     const { copy } = this.#range
     const { bytes, starts, lengths, firstOffset } = run
@@ -244,7 +251,7 @@ export class EntryReader<E> {
     let at = from
     let index = begin
     try {
-      for (; index < end && at - from < mostBytes; index++) {
+      for (; index < end && (at - from < mostBytes || batch.length < leastEntries); index++) {
         if (starts !== undefined) at = run.at + (starts[index] as number)
         const payload = at + recordHeaderBytes
         const behind = payload + (lengths[index] as number)

@@ -133,7 +133,7 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
       this.#own = undefined
       return shared
     }
-    if (this.#own?.next !== this.#next) this.#own = new TailReader(this.#log, this.#next)
+    if (this.#own?.next !== this.#next) this.#own = new TailReader(this.#log, this.#next, this.#tail.spare)
     return runPooled(this.#own.read(ownReadBytes))
   }
 

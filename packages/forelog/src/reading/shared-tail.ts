@@ -3,7 +3,7 @@
  * falls behind what is kept reads for itself until it has caught up.
  */
 import { runPooled } from '../steps.js'
-import { type GrowingLog, TailReader, type TailRun } from './tail-reader.js'
+import { type GrowingLog, SpareMemory, TailReader, type TailRun } from './tail-reader.js'
 
 /** Bytes of records that are kept for those who come after the first. */
 const keptBytes = 4 * 1024 * 1024
@@ -11,6 +11,8 @@ const readBytes = 256 * 1024
 
 export class SharedTail {
   readonly #log: GrowingLog
+  /** Also of those who read for themselves. */
+  readonly spare: SpareMemory = new SpareMemory()
   readonly #waiting = new Set<() => void>()
   /** Contiguous, the oldest first. */
   readonly #runs: TailRun[] = []
@@ -61,7 +63,7 @@ export class SharedTail {
   async #read(offset: number): Promise<void> {
     if (this.#reader?.next !== offset) {
       this.#forget()
-      this.#reader = new TailReader(this.#log, offset)
+      this.#reader = new TailReader(this.#log, offset, this.spare)
     }
     const cuts = this.#log.segments.cutCount
     let run: TailRun | undefined

@@ -3,6 +3,7 @@
  */
 import type { Steps } from '../steps.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
+import type { WindowMemory } from '../segments/file-window.js'
 import { damage, GroupCursor, RecordCursor, type SegmentCursor, type SegmentEnd } from '../segments/segment-cursor.js'
 import type { ReadingPlace } from '../segments/segment-index.js'
 import type { Segment } from '../segments/segment-set.js'
@@ -26,6 +27,29 @@ export interface TailRun {
   readonly segment: Segment
 }
 
+/** Pieces that are kept for later reads, and bytes of one at the most: what a large entry took is not kept. */
+const keptPieces = 4
+const keptPieceBytes = 512 * 1024
+
+/**
+ * What the readers of one log read into. Runs are in memory of their own, so it serves whoever reads next: made anew for each read, it would be
+ * let go of only when the collector comes by, and a gigabyte would pass through it meanwhile.
+ */
+export class SpareMemory {
+  readonly #pieces: Uint8Array[] = []
+
+  take(): WindowMemory {
+    return [this.#pieces.pop()]
+  }
+
+  /** Of a window that nobody reads through any more. */
+  give(memory: WindowMemory): void {
+    for (const piece of memory) {
+      if (piece !== undefined && piece.length > 0 && piece.length <= keptPieceBytes && this.#pieces.length < keptPieces) this.#pieces.push(piece)
+    }
+  }
+}
+
 export class TailReader {
   readonly #log: GrowingLog
   #next: number
@@ -35,9 +59,11 @@ export class TailReader {
   #place: ReadingPlace | undefined
   /** Where the segment before ended, while nothing of this one was read. */
   #before: SegmentEnd | undefined
+  readonly #spare: SpareMemory
 
-  constructor(log: GrowingLog, from: number) {
+  constructor(log: GrowingLog, from: number, spare: SpareMemory) {
     this.#log = log
+    this.#spare = spare
     this.#next = from
     this.#knownCuts = log.segments.cutCount
   }
@@ -94,8 +120,8 @@ export class TailReader {
   *#readSegment(segment: Segment, last: number, newest: boolean, bytes: number): Steps<TailRun | undefined> {
     const { segments } = this.#log
     const file = yield* segments.acquire(segment)
+    const cursor = this.#open(segment, file, last, newest, bytes)
     try {
-      const cursor = this.#open(segment, file, last, newest, bytes)
       const collected = new RunCollector(segment, this.#next)
       // A segment whose entries were all handed out is walked to its end all the same: the next one must continue it.
       while (collected.bytes < bytes && (collected.nextOffset <= last || (!newest && collected.bytes === 0))) {
@@ -114,6 +140,7 @@ export class TailReader {
       this.#before = undefined
       return collected.take()
     } finally {
+      this.#spare.give(cursor.memory)
       yield* segments.release(segment)
     }
   }
@@ -121,7 +148,7 @@ export class TailReader {
   #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0], last: number, newest: boolean, bytes: number): SegmentCursor {
     const { segments, adapter } = this.#log
     // Each read has a window of its own: nothing comes back for what it would read ahead.
-    const request = { segment, from: this.#next, last, newest, before: this.#before, at: this.#place, chunkBytes: bytes, readsAhead: false }
+    const request = { segment, from: this.#next, last, newest, before: this.#before, at: this.#place, chunkBytes: bytes, memory: this.#spare.take(), readsAhead: false }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }
 

@@ -57,7 +57,7 @@ export class SegmentReader<out E = unknown> implements AsyncDisposable, AsyncIte
   /** Where the next record begins. */
   #position: number
   /** Format 2: what is left of the group that is read. */
-  #group: { readonly firstOffset: number; readonly lengths: readonly number[]; index: number } | undefined
+  #group: { readonly firstOffset: number; readonly lengths: ArrayLike<number>; index: number } | undefined
   #current: Place | undefined
   #closed = false
 

@@ -54,6 +54,35 @@ describe.each<[string, <T>(steps: Steps<T>) => Promise<T>]>([
   })
 })
 
+describe('memory', () => {
+  it('goes from a window to the next one, which reads right and makes no more', async () => {
+    const { file, window, content } = await windowOn(10_000, 1000)
+    const walk = async (walked: FileWindow): Promise<Set<ArrayBufferLike>> => {
+      const seen = new Set<ArrayBufferLike>()
+      for (let position = 0; position < 10_000; position += 100) {
+        await runPooled(walked.load(position, 100))
+        expect(loaded(walked, position, 100)).toEqual(content.slice(position, position + 100))
+        seen.add(walked.bytes.buffer)
+      }
+      return seen
+    }
+    await walk(window)
+    const memory = window.memory
+    const seen = await walk(new FileWindow(file, 10_000, 1000, memory))
+    expect(seen.size).toBe(2)
+    expect([...seen].every((buffer) => memory.some((piece) => piece?.buffer === buffer))).toBe(true)
+  })
+
+  it('that is being read into is handed on to nobody', async () => {
+    const { window } = await windowOn(10_000, 1000)
+    await runPooled(window.load(0, 500))
+    // Now the third piece is on its way, into what the first one lay in.
+    await runPooled(window.load(900, 500))
+    await runPooled(window.load(1900, 500))
+    expect(window.memory.map((piece) => piece?.buffer)).toEqual([window.bytes.buffer, undefined])
+  })
+})
+
 describe('reading ahead', () => {
   it('begins with the second piece, and never changes what is loaded', async () => {
     const { system, window, content } = await windowOn(5000, 1000)
