@@ -104,6 +104,29 @@ export class WalError extends Error implements WalErrorFacts {
   }
 }
 
+/** What to do where opening or reading refuses a log, as sentences behind the others of the message; nothing where those say it. */
+export function remedyOf(code: WalErrorCode): string {
+  if (code === 'ERR_WAL_CORRUPT') {
+    return (
+      '. Copy the directory first. `npx forelog-cli verify` says what is damaged and what can still be read, and `npx forelog-cli repair` mends ' +
+      'what can be mended: a flipped bit without loss, for the rest it says what would be lost. Otherwise restore from a backup or a replica'
+    )
+  }
+  if (code === 'ERR_WAL_SEGMENT_MISSING') {
+    return '. Put the file back where it was, or restore it from a backup or a replica; `npx forelog-cli verify` says what is missing, and what there is without it'
+  }
+  return ''
+}
+
+/** An error about something that was to be appended, with the log that refused it; any other as it is. */
+export function withLog(error: unknown, path: string): unknown {
+  if (!(error instanceof WalError) || error.path !== undefined || !refusalsOfEntries.has(error.code)) return error
+  const { code, message, type, bytes, cause } = error
+  return new WalError(code, `${message} (log ${path})`, { path, ...(type !== undefined && { type }), ...(bytes !== undefined && { bytes }), cause })
+}
+
+const refusalsOfEntries: ReadonlySet<WalErrorCode> = new Set(['ERR_WAL_ENCODE', 'ERR_WAL_ENTRY_TOO_LARGE', 'ERR_WAL_ENTRY_TYPE_UNKNOWN'])
+
 /** What an error of the system says of itself: `ENOSPC`, `EIO`, … or undefined. */
 export function systemCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code

@@ -6,9 +6,10 @@ import { CursorShelf } from './cursors/cursor-shelf.js'
 import type { EntryOf, EntrySource } from './entries/define-entries.js'
 import { adapterFor } from './entries/entry-adapter.js'
 import type { RawSource } from './entries/raw-entries.js'
-import { WalError } from './errors.js'
+import { systemCode, WalError } from './errors.js'
 import type { DirectoryWatch, FileSystem } from './files/file-system.js'
 import { nodeFileSystem } from './files/node-file-system.js'
+import { showAs } from './inspect.js'
 import { checkNames, defaultDirectoryMode, defaultFileMode, resolveDirectory } from './options.js'
 import type { Cursor, CursorInfo, CursorOptions } from './reading/cursor.js'
 import { EntryReader, outOfRange, type StoredEntry } from './reading/entry-reader.js'
@@ -68,6 +69,13 @@ export class OpenedReader<out E> implements LogReader<E> {
   /** Why the last look of those that followers wait for failed. */
   #trouble: Error | undefined
 
+  static {
+    showAs(OpenedReader, 'LogReader', (reader: OpenedReader<unknown>) => {
+      const { firstOffset, lastOffset } = reader
+      return { path: reader.#directory, state: reader.#closed ? 'closed' : 'open', firstOffset, lastOffset }
+    })
+  }
+
   private constructor(directory: string, fileSystem: FileSystem, observer: LogObserver, adapter: GrowingLog['adapter']) {
     this.#directory = directory
     this.#fileSystem = fileSystem
@@ -117,7 +125,7 @@ export class OpenedReader<out E> implements LogReader<E> {
     const adapter = adapterFor(options.entries)
     const fileSystem = options.fileSystem ?? nodeFileSystem
     const observer = new LogObserver({ directory: path, fileSystem }, adapter)
-    await runPooled(observer.look())
+    await runPooled(observer.look()).catch((error: unknown) => Promise.reject(notThereYet(error, path)))
     return new OpenedReader<EntryOf<S>>(path, fileSystem, observer, adapter)
   }
 
@@ -136,7 +144,7 @@ export class OpenedReader<out E> implements LogReader<E> {
   async get(offset: number): Promise<StoredEntry<E>> {
     this.#assertOpen()
     await this.#look()
-    if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this, offset)
+    if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this.#readable, offset)
     const batch = await runPooled(new EntryReader<E>(this.#readable, { from: offset, to: offset, copy: true, cutCount: this.#readable.segments.cutCount }).nextBatch())
     return batch?.[0] as StoredEntry<E>
   }
@@ -186,7 +194,7 @@ export class OpenedReader<out E> implements LogReader<E> {
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new WalError('ERR_WAL_CLOSED', `the reader of the log in ${this.#directory} is closed`, { path: this.#directory })
+    if (this.#closed) throw new WalError('ERR_WAL_CLOSED', `the reader of the log in ${this.#directory} is closed. Open another one, or close it later: when nobody reads any more`, { path: this.#directory })
   }
 
   // ── Looks
@@ -293,4 +301,11 @@ export class OpenedReader<out E> implements LogReader<E> {
     }
     this.#settling = false
   }
+}
+
+/** What to say where nobody has made the log's directory yet: readers are often started before the writer. */
+function notThereYet(error: unknown, path: string): unknown {
+  if (!(error instanceof WalError) || error.path !== path || systemCode(error.cause) !== 'ENOENT') return error
+  const message = `there is no log in ${path} yet, for there is no such directory: its writer makes it. Open the reader when the writer has opened the log, or try again until then`
+  return new WalError(error.code, message, { path, cause: error.cause })
 }

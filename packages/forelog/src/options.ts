@@ -190,8 +190,32 @@ export function checkNames(what: string, options: object, allowed: Readonly<Reco
   }
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(allowed, name)) continue
-    throw new WalError('ERR_WAL_OPTION', `${what} has no option ${name}: there are ${Object.keys(allowed).join(', ')}`, { option: name })
+    const names = Object.keys(allowed)
+    const meant = likest(name, names)
+    const guess = meant === undefined ? '' : `. Did you mean ${meant}?`
+    throw new WalError('ERR_WAL_OPTION', `${what} has no option ${name}: there are ${names.join(', ')}${guess}`, { option: name })
   }
+}
+
+/** The name that somebody may have meant; undefined: none is like it. */
+function likest(given: string, names: readonly string[]): string | undefined {
+  const ranked = names.map((name) => ({ name, edits: editsBetween(given.toLowerCase(), name.toLowerCase()) })).sort((a, b) => a.edits - b.edits)
+  const [best] = ranked
+  return best !== undefined && best.edits <= Math.max(1, Math.floor(given.length / 3)) ? best.name : undefined
+}
+
+/** Letters to be put in, taken out or replaced, to make one word of the other (Levenshtein). */
+function editsBetween(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (const [index, letter] of [...a].entries()) {
+    const next = [index + 1]
+    for (let at = 0; at < b.length; at++) {
+      const replaced = (row[at] as number) + (letter === b[at] ? 0 : 1)
+      next.push(Math.min(replaced, (row[at + 1] as number) + 1, (next[at] as number) + 1))
+    }
+    row = next
+  }
+  return row[b.length] as number
 }
 
 /** The absolute path of a log's directory. */

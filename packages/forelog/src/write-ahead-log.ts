@@ -16,6 +16,7 @@ import { channels, type FailMessage, type RecoverMessage, type RollMessage, type
 import { isNoSpace, reasonOf, WalError } from './errors.js'
 import type { FileLock } from './files/file-system.js'
 import type { GroupBuilder } from './format/group-builder.js'
+import { showAs } from './inspect.js'
 import { OpenedReader, type ReaderOptions } from './log-reader.js'
 import { type OpenOptions, type ResolvedOptions, resolveOptions, resolveRetention, type RetentionOptions, unfitForFormat1 } from './options.js'
 import type { Cursor, CursorInfo, CursorOptions } from './reading/cursor.js'
@@ -81,7 +82,16 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   #rolls = 0
   #removedSegments = 0
 
+  static {
+    showAs(WriteAheadLog, 'WriteAheadLog', ({ path, state, failure, firstOffset, lastOffset, durableOffset }: WriteAheadLog) => {
+      return { path, state, firstOffset, lastOffset, durableOffset, ...(failure !== undefined && { failure: failure.code }) }
+    })
+  }
+
   private constructor(options: ResolvedOptions, lock: FileLock, recovered: RecoveredLog) {
+    if ((recovered as RecoveredLog | undefined) === undefined) {
+      throw new WalError('ERR_WAL_OPTION', 'a log is not made by new: open it with await WriteAheadLog.open(directory, options)')
+    }
     const { format, live, end, report } = recovered
     this.#options = options
     this.#lock = lock
@@ -313,7 +323,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   /** The entry with an offset. Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` outside `firstOffset…lastOffset`. */
   async get(offset: number): Promise<StoredEntry<O>> {
     this.#readable.assertReadable()
-    if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this, offset)
+    if (!Number.isSafeInteger(offset) || offset < this.firstOffset || offset > this.lastOffset) throw outOfRange(this.#readable, offset)
     return this.#pointReads.read(offset)
   }
 
@@ -365,7 +375,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   }
 
   async #truncateBefore(offset: number): Promise<void> {
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.lastOffset + 1) throw outOfRange(this, offset)
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.lastOffset + 1) throw outOfRange(this.#readable, offset)
     if (offset <= this.firstOffset) return
     await this.#cursors.whileTruncating(waitForMakersMs, (needs) => this.#truncateFront(this.#unheld(offset, needs)))
   }
@@ -431,11 +441,11 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
 
   async #truncateAfter(offset: number): Promise<void> {
     const { firstOffset, lastOffset } = this
-    if (!Number.isSafeInteger(offset) || offset < firstOffset - 1 || offset > lastOffset) throw outOfRange(this, offset)
+    if (!Number.isSafeInteger(offset) || offset < firstOffset - 1 || offset > lastOffset) throw outOfRange(this.#readable, offset)
     if (offset === lastOffset) return
     // Without an entry only a first file named 1.wal says which offset is next.
     if (offset < firstOffset && this.#segments.format === 1 && (firstOffset > 1 || this.#segments.live[0]?.id !== 1)) {
-      throw outOfRange(this, offset, "can't be the last one, for in format 1 a log that was truncated in front keeps its last entry")
+      throw outOfRange(this.#readable, offset, "can't be the last one, for in format 1 a log that was truncated in front keeps its last entry")
     }
     const { adapter, directory, logger } = this.#options
     let result: { removed: number; left?: WalError }
@@ -599,7 +609,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       })
     }
     if (this.#state !== 'closed' && (from === 'closed' ? this.#closing === undefined : this.#state === 'open')) return undefined
-    return new WalError('ERR_WAL_CLOSED', `the log in ${this.#options.directory} is closed`, { path: this.#options.directory })
+    return new WalError('ERR_WAL_CLOSED', `the log in ${this.#options.directory} is closed. Open it again, or close it later: when nobody appends or reads any more`, { path: this.#options.directory })
   }
 }
 

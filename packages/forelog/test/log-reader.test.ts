@@ -92,6 +92,22 @@ describe('openReader', () => {
     expect(await codeOf(WriteAheadLog.openReader(directory, { sync: 'always' } as object))).toBe('ERR_WAL_OPTION')
   })
 
+  it('says where there is no log yet, and opens in an empty directory, where it waits for one', async () => {
+    const early = await WriteAheadLog.openReader('/data/later', { fileSystem: disk }).catch((error: unknown) => error as WalError)
+    expect(early).toMatchObject({ code: 'ERR_WAL_READ_FAILED', path: '/data/later', cause: { code: 'ENOENT' } })
+    expect((early as WalError).message).toMatch(/^there is no log in \/data\/later yet, .*: its writer makes it/)
+    const reader = await openReader()
+    expect(reader.segments()).toEqual([])
+    const follower = reader.follow()[Symbol.asyncIterator]()
+    const first = take(follower, 2)
+    const log = await open()
+    await log.append(payload('a'))
+    await log.append(payload('b'))
+    await log.close()
+    expect(await first).toBe('1:a 2:b')
+    await reader.close()
+  })
+
   it('follows through rolls, truncation in front, closing and opening again, each entry once', async () => {
     const reader = await openReader()
     let log = await open({ maxSegmentSize: 300 })

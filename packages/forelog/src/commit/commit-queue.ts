@@ -6,7 +6,7 @@
  * nor files. What a group is, and what writing means, its target knows.
  */
 import { type AppendMessage, channels, type SyncMessage } from '../diagnostics.js'
-import { isNoSpace, WalError } from '../errors.js'
+import { isNoSpace, WalError, withLog } from '../errors.js'
 import { byteBounds, countBounds, HistogramCounter, msBounds } from '../stats.js'
 import { runBlocking, runPooled, type Steps } from '../steps.js'
 import { type CommitMode, InlinePolicy } from './inline-policy.js'
@@ -335,7 +335,7 @@ export class CommitQueue<G extends CommitGroup> {
     } catch (error) {
       group.rewind()
       this.#refused.encode++
-      throw error
+      throw withLog(error, this.#options.path)
     } finally {
       this.#encoding = false
     }
@@ -356,8 +356,8 @@ export class CommitQueue<G extends CommitGroup> {
     this.#refused.backpressure++
     throw new WalError(
       'ERR_WAL_BACKPRESSURE',
-      `${this.#pendingBytes} bytes wait to be written, and maxPendingBytes is ${this.#options.maxPendingBytes}: wait for an earlier append before the next one`,
-      { bytes: this.#pendingBytes },
+      `${this.#pendingBytes} bytes wait to be written, and maxPendingBytes is ${this.#options.maxPendingBytes}: wait for an earlier append before the next one (log ${this.#options.path})`,
+      { path: this.#options.path, bytes: this.#pendingBytes },
     )
   }
 

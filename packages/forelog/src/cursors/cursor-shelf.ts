@@ -236,8 +236,8 @@ export class CursorShelf<out E> {
       const who = holder?.pid === undefined ? 'somebody' : `process ${holder.pid}${holder.hostname === undefined ? '' : ` on ${holder.hostname}`}`
       throw new WalError('ERR_WAL_LOCKED', `the cursor '${name}' is in use: ${who} has it open, and one at a time may. Close it there, or end that process`, {
         path,
+        // No cause: what the lock's own error advises is for logs.
         ...(holder !== undefined && { holder }),
-        cause: error,
       })
     }
   }

@@ -3,6 +3,7 @@
  */
 import { WalError } from '../errors.js'
 import type { FileLock } from '../files/file-system.js'
+import { showAs } from '../inspect.js'
 import type { Cursor, CursorOptions, OffsetRange } from '../reading/cursor.js'
 import { outOfRange, type StoredEntry } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
@@ -28,6 +29,14 @@ export class LogCursor<out E> implements Cursor<E> {
   #wanted: { readonly offset: number; readonly segmentId: number } | undefined
   #writing: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
+
+  static {
+    showAs(LogCursor, 'Cursor', (cursor: LogCursor<unknown>) => {
+      const { name, offset, lag, hold, cut, lost } = cursor
+      const state = cursor.#closing === undefined ? 'open' : 'closed'
+      return { name, state, offset, lag, hold, ...(cut !== undefined && { cut }), ...(lost !== undefined && { lost }) }
+    })
+  }
 
   constructor(host: CursorHost<E>, name: string, path: string, lock: FileLock, stored: StoredCursor, options: CursorOptions, onClose: () => void) {
     this.#host = host
@@ -195,6 +204,6 @@ export class LogCursor<out E> implements Cursor<E> {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw new WalError('ERR_WAL_CLOSED', `the cursor '${this.name}' is closed`, { path: this.#path })
+    if (this.#closing !== undefined) throw new WalError('ERR_WAL_CLOSED', `the cursor '${this.name}' is closed. Open it again, or close it later: it is closed with the log or the reader that it came from, too`, { path: this.#path })
   }
 }

@@ -33,7 +33,7 @@ class RegistryAdapter implements EntryAdapter {
   }
 
   typeOf(entry: unknown): number {
-    const type = numericTypeOf(entry, 'an entry of its registry')
+    const type = numericTypeOf(entry, 'an entry of its registry', 'append an instance of one of its classes')
     if (!this.#constructors.has(type)) throw this.#unknown(type)
     if (typeof (entry as Partial<Entry>).encodePayload !== 'function') throw notEncoded(`an entry of type ${type}`, 'it has no method encodePayload', type)
     return type
@@ -107,7 +107,7 @@ class DefinedAdapter implements EntryAdapter {
   }
 
   typeOf(entry: unknown): number {
-    const type = numericTypeOf(entry, 'an entry that its factories made')
+    const type = numericTypeOf(entry, 'an entry that its factories made', this.#howToMake())
     const definition = this.#definitions.get(type)
     if (definition === undefined) throw this.#unknown(type)
     const { [definedEntry]: made, name } = entry as { readonly [definedEntry]?: boolean; readonly name?: unknown }
@@ -155,13 +155,20 @@ class DefinedAdapter implements EntryAdapter {
     return undefined
   }
 
+  /** As it is written where they are called `entries`, like the option. */
+  #howToMake(): string {
+    const calls = [...this.#definitions.values()].map(({ name }) => (/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? `entries.${name}(value)` : `entries['${name}'](value)`))
+    if (calls.length === 0) return 'define one with defineEntries first'
+    return `make one with ${calls.slice(0, 3).join(' or ')}${calls.length > 3 ? ', …' : ''}`
+  }
+
   #unknown(type: number): WalError {
     return unknownType(type, listOf([...this.#definitions.values()].map(({ name, type }) => `${type} ('${name}')`)))
   }
 }
 
 /** The type that something appended has; it says nothing yet of whether the log knows it. */
-function numericTypeOf(entry: unknown, expected: string): number {
+function numericTypeOf(entry: unknown, expected: string, advice: string): number {
   if (typeof entry === 'object' && entry !== null) {
     let type: unknown
     try {
@@ -172,7 +179,7 @@ function numericTypeOf(entry: unknown, expected: string): number {
     if (typeof type === 'number') return type
   }
   const kind = kindOf(entry)
-  throw new WalError('ERR_WAL_ENCODE', `the log takes ${expected}, not ${kind}${kind === 'an object' ? ' without a numeric type' : ''}`)
+  throw new WalError('ERR_WAL_ENCODE', `the log takes ${expected}, not ${kind}${kind === 'an object' ? ' without a numeric type' : ''}: ${advice}`)
 }
 
 function unknownType(type: number, known: string): WalError {

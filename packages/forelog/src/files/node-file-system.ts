@@ -1,4 +1,7 @@
 import fs from 'node:fs'
+import { dirname } from 'node:path'
+import { systemCode } from '../errors.js'
+import { runBlocking, runPooled, step, type Steps } from '../steps.js'
 import { examineLock, lockFile } from './directory-lock.js'
 import type { DirectoryWatch, FileLock, FileSystem, LockState, OpenFile, OpenFileOptions } from './file-system.js'
 
@@ -23,13 +26,8 @@ export const nodeFileSystem: FileSystem = {
   list: (directory) => new Promise((resolve, reject) => fs.readdir(directory, settle(resolve, reject))),
   listSync: (directory) => fs.readdirSync(directory),
 
-  makeDirectory: (directory, mode) =>
-    new Promise((resolve, reject) => {
-      fs.mkdir(directory, { recursive: true, mode }, (error) => (error === null ? resolve() : reject(error)))
-    }),
-  makeDirectorySync: (directory, mode) => {
-    fs.mkdirSync(directory, { recursive: true, mode })
-  },
+  makeDirectory: (directory, mode) => runPooled(makeDirectory(directory, mode)),
+  makeDirectorySync: (directory, mode) => runBlocking(makeDirectory(directory, mode)),
 
   syncDirectory,
   syncDirectorySync,
@@ -48,6 +46,46 @@ export const nodeFileSystem: FileSystem = {
   examineLock: (path): Promise<LockState> => examineLock(path),
 
   watch,
+}
+
+/**
+ * One by one, from the first that is missing. Not by `recursive` of node:fs: where a directory can't be made although the one above it is
+ * there (in /proc, for example), that tries again for ever.
+ */
+function* makeDirectory(directory: string, mode: number): Steps<void> {
+  const error = yield* tryToMake(directory, mode)
+  if (error === undefined) return
+  const above = dirname(directory)
+  if (systemCode(error) !== 'ENOENT' || above === directory) throw error
+  yield* makeDirectory(above, mode)
+  const again = yield* tryToMake(directory, mode)
+  if (again !== undefined) throw again
+}
+
+/** Why there is no such directory afterwards; undefined: there is. */
+function* tryToMake(directory: string, mode: number): Steps<Error | undefined> {
+  try {
+    yield* step(
+      () => fs.mkdirSync(directory, { mode }),
+      () => fs.promises.mkdir(directory, { mode }),
+    )
+    return undefined
+  } catch (error) {
+    // EEXIST as a rule; but a disk that is read-only, or a root, may say something else of what is there.
+    return (yield* isDirectory(directory)) ? undefined : (error as Error)
+  }
+}
+
+function* isDirectory(path: string): Steps<boolean> {
+  try {
+    const stats = yield* step(
+      () => fs.statSync(path),
+      () => fs.promises.stat(path),
+    )
+    return stats.isDirectory()
+  } catch {
+    return false
+  }
 }
 
 /** Undefined where the system has no notifications left to give, or none for this file system. */

@@ -4,7 +4,7 @@
  */
 import { basename, join } from 'node:path'
 import type { EntryAdapter } from '../entries/entry.js'
-import { reasonOf, systemCode, WalError } from '../errors.js'
+import { reasonOf, remedyOf, systemCode, WalError } from '../errors.js'
 import { DurableFile, listDirectory } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import { type Close, readControlFrame, readSegmentHeader, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
@@ -460,7 +460,7 @@ function faultFrom(error: unknown, found: readonly Found[]): Fault {
     position: position ?? 0,
     bytes: 0,
     ...(offset === undefined ? {} : { firstOffset: offset }),
-    why: error.message,
+    why: error.message.replace(remedyOf(error.code), ''),
     meaning: 'The log does not open.',
     ...(bit === undefined || position === undefined ? {} : { bit: { position, bit } }),
   }

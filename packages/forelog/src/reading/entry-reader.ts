@@ -287,7 +287,27 @@ export function withPlace(error: unknown, offset: number, type: number, segment:
   })
 }
 
-export function outOfRange(log: { readonly firstOffset: number; readonly lastOffset: number }, offset: number, why?: string): WalError {
-  const holds = log.lastOffset < log.firstOffset ? `the log is empty, its next entry is ${log.lastOffset + 1}` : `the log holds ${log.firstOffset} to ${log.lastOffset}`
-  return new WalError('ERR_WAL_OFFSET_OUT_OF_RANGE', `offset ${offset} ${why ?? 'is not in the log'}: ${holds}`, { offset })
+/** What is known of a log where an offset is refused. */
+interface Extent {
+  readonly firstOffset: number
+  readonly lastOffset: number
+  readonly segments: { readonly directory: string }
+}
+
+/** @param why what is wrong with the offset, where that is not that the log doesn't hold it */
+export function outOfRange(log: Extent, offset: number, why?: string): WalError {
+  const { firstOffset, lastOffset, segments } = log
+  const path = segments.directory
+  const holds = lastOffset < firstOffset ? `the log in ${path} is empty, its next entry is ${lastOffset + 1}` : `the log in ${path} holds ${firstOffset} to ${lastOffset}`
+  if (!Number.isInteger(offset)) {
+    const given = typeof offset === 'string' ? `the string '${String(offset)}'` : String(offset)
+    return new WalError('ERR_WAL_OFFSET_OUT_OF_RANGE', `${given} is no offset, which is a whole number: ${holds}`, { path })
+  }
+  return new WalError('ERR_WAL_OFFSET_OUT_OF_RANGE', `offset ${offset} ${why ?? 'is not in the log'}: ${holds}.${adviceFor(offset, log)}`, { path, offset })
+}
+
+function adviceFor(offset: number, { firstOffset, lastOffset }: Extent): string {
+  if (offset < firstOffset && firstOffset > 1) return ` What is below was truncated: begin at ${firstOffset}, if you know that what is missing is safe elsewhere`
+  if (offset > lastOffset) return ' What is above was not written yet, or was cut off, or the log was restored from an earlier time'
+  return ''
 }

@@ -202,7 +202,7 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
         row: 'G',
         action: 'refuse',
         code: 'ERR_WAL_SEGMENT_MISSING',
-        why: `segment ${header.previousSegmentId}, which stands in front of ${segment.name}, is missing, and entries below ${segment.firstOffset} are still wanted: restore the file from a backup or a replica`,
+        why: `segment ${header.previousSegmentId}, which stands in front of ${segment.name}, is missing, and entries below ${segment.firstOffset} are still wanted`,
         name: segment.name,
       }
     }

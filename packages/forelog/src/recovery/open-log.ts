@@ -43,7 +43,7 @@ function formatOf(request: RecoveryRequest, names: DirectoryNames): Format {
   if (other !== undefined) {
     throw new WalError(
       'ERR_WAL_CORRUPT',
-      `${directory} holds segments of both formats, ${names.segments[0]?.name ?? ''} and ${other.name}: a log has one. Nothing was changed`,
+      `${directory} holds segments of both formats, ${names.segments[0]?.name ?? ''} and ${other.name}: a log has one. Move those elsewhere that don't belong to it. Nothing was changed`,
       { path: join(directory, other.name) },
     )
   }

@@ -3,7 +3,7 @@
  * told, and what can't be told is said: whatever is cut is called ambiguous.
  */
 import { join } from 'node:path'
-import { WalError } from '../errors.js'
+import { remedyOf, WalError } from '../errors.js'
 import { DurableFile } from '../files/durable-file.js'
 import { crc32, flippedBitOf } from '../format/checksum.js'
 import { frameRecord, type FramedRecord, type FramingOf } from '../format/framed-record.js'
@@ -117,7 +117,7 @@ export function assertInOrder(found: readonly Found[]): void {
     if (previous !== undefined && segment.id !== previous.id + 1) {
       throw new WalError(
         'ERR_WAL_SEGMENT_MISSING',
-        `segment ${previous.id + 1} is missing: ${previous.name} is followed by ${segment.name} in ${segment.path}. Nothing was changed. Restore the file from a backup or a replica`,
+        `segment ${previous.id + 1} is missing: ${previous.name} is followed by ${segment.name} in ${segment.path}. Nothing was changed${remedyOf('ERR_WAL_SEGMENT_MISSING')}`,
         { path: segment.path, segmentId: previous.id + 1 },
       )
     }

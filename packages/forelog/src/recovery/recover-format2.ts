@@ -2,7 +2,7 @@
  * Opens a log of format 2: looks, decides (decide.ts), and only then changes anything.
  */
 import { join } from 'node:path'
-import { WalError } from '../errors.js'
+import { remedyOf, WalError } from '../errors.js'
 import { DurableFile } from '../files/durable-file.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
 import { closeBytes, ControlChain, type ControlFrame, fromHex, readSegmentHeader, segmentHeaderBytes, type HeaderResult, type SegmentHeader } from '../format/control-record.js'
@@ -163,5 +163,5 @@ function* readCloseRecord(file: DurableFile, end: number): Steps<Uint8Array> {
 function refusalOfSegments(request: RecoveryRequest, decision: SegmentsDecision): WalError {
   if (decision.action !== 'refuse') throw new Error('a header that can not be read was not refused')
   const path = join(request.directory, decision.name)
-  return new WalError(decision.code, `${path}: ${decision.why}. Nothing was changed`, { path, segmentId: Number(decision.name.slice(0, 10)) })
+  return new WalError(decision.code, `${path}: ${decision.why}. Nothing was changed${remedyOf(decision.code)}`, { path, segmentId: Number(decision.name.slice(0, 10)) })
 }

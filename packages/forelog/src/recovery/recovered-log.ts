@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path'
 import type { EntryAdapter } from '../entries/entry.js'
-import { WalError } from '../errors.js'
+import { remedyOf, WalError } from '../errors.js'
 import { DurableFile, removeFile, syncDirectory } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Format } from '../format/record.js'
@@ -144,7 +144,7 @@ export function* rewriteVerified(
 /** The error of a decision to refuse: nothing was changed on disk. */
 export function refusal(decision: Extract<Decision, { action: 'refuse' }>, path: string, segmentId: number, position: number, offset?: number): WalError {
   const place = offset === undefined ? `byte ${position}` : `byte ${position}, entry ${offset}`
-  return new WalError(decision.code, `${path} at ${place}: ${decision.why}. Nothing was changed`, {
+  return new WalError(decision.code, `${path} at ${place}: ${decision.why}. Nothing was changed${remedyOf(decision.code)}`, {
     path,
     segmentId,
     ...(decision.bit ?? { position }),

@@ -3,7 +3,7 @@
  *
  * What does not read as it must is damage here, never the end: where the log ends was decided when it was opened.
  */
-import { WalError } from '../errors.js'
+import { remedyOf, WalError } from '../errors.js'
 import type { DurableFile } from '../files/durable-file.js'
 import type { Steps } from '../steps.js'
 import { readSegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
@@ -322,7 +322,7 @@ export function damage(segment: { readonly path: string; readonly id: number }, 
   return new WalError(
     'ERR_WAL_CORRUPT',
     `${segment.path} is damaged at byte ${position}${offset === undefined ? '' : `, entry ${offset}`}: ${why}. ` +
-      'Nothing was changed. Take a copy of the directory, then restore the file from a backup or a replica',
+      `Nothing was changed${remedyOf('ERR_WAL_CORRUPT')}`,
     { path: segment.path, segmentId: segment.id, position, ...(offset === undefined ? {} : { offset }) },
   )
 }
@@ -330,7 +330,7 @@ export function damage(segment: { readonly path: string; readonly id: number }, 
 export function missing(segment: { readonly path: string; readonly id: number }, offset: number): WalError {
   return new WalError(
     'ERR_WAL_SEGMENT_MISSING',
-    `a segment is missing in front of ${segment.path}: entry ${offset} is in none. Nothing was changed. Restore the missing file from a backup or a replica`,
+    `a segment is missing in front of ${segment.path}: entry ${offset} is in none. Nothing was changed${remedyOf('ERR_WAL_SEGMENT_MISSING')}`,
     { path: segment.path, segmentId: segment.id, offset },
   )
 }

@@ -62,6 +62,9 @@ export class SegmentReader<out E = unknown> implements AsyncDisposable, AsyncIte
   #closed = false
 
   private constructor(file: DurableFile, window: FileWindow, adapter: EntryAdapter, walker: GroupWalker | undefined) {
+    if ((file as DurableFile | undefined)?.path === undefined) {
+      throw new WalError('ERR_WAL_OPTION', 'a reader of a segment is not made by new: open it with await SegmentReader.open(path, options)')
+    }
     this.path = file.path
     this.format = walker === undefined ? 1 : 2
     this.#file = file
@@ -118,7 +121,7 @@ export class SegmentReader<out E = unknown> implements AsyncDisposable, AsyncIte
    * entry, and with `ERR_WAL_CORRUPT` where none can be found and something other than zeros stands.
    */
   async readNext(): Promise<boolean> {
-    if (this.#closed) throw new WalError('ERR_WAL_CLOSED', `the reader of ${this.path} is closed`, { path: this.path })
+    if (this.#closed) throw new WalError('ERR_WAL_CLOSED', `the reader of ${this.path} is closed. Open another one, or close it later`, { path: this.path })
     this.#current = undefined
     this.#current = await runPooled(this.#walker === undefined ? this.#nextOfFormat1() : this.#nextOfFormat2(this.#walker))
     return this.#current !== undefined

@@ -2,7 +2,7 @@
  * The live segments of a log, oldest first: which file holds an offset, and where in it to begin to look.
  */
 import { join } from 'node:path'
-import { systemCode, WalError } from '../errors.js'
+import { remedyOf, systemCode, WalError } from '../errors.js'
 import { type DurableFile as File, DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Steps } from '../steps.js'
@@ -208,7 +208,7 @@ export class SegmentSet {
       if (systemCode((error as WalError).cause) !== 'ENOENT') throw error
       throw new WalError(
         'ERR_WAL_SEGMENT_MISSING',
-        `${segment.path}, which holds entries from ${segment.firstOffset} on, is gone: restore it from a backup or a replica`,
+        `${segment.path}, which holds entries from ${segment.firstOffset} on, is gone${remedyOf('ERR_WAL_SEGMENT_MISSING')}`,
         { path: segment.path, segmentId: segment.id, offset: segment.firstOffset, cause: error },
       )
     }

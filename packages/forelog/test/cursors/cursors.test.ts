@@ -73,6 +73,8 @@ describe('a cursor', () => {
     const first = await log.cursor('a')
     const refused = await rejection('ERR_WAL_LOCKED', log.cursor('a'))
     expect(refused.message).toContain("the cursor 'a' is in use")
+    // That of the lock would say that a log has one writer.
+    expect(refused.cause).toBeUndefined()
     await rejection('ERR_WAL_LOCKED', log.deleteCursor('a'))
     await first.close()
     await (await log.cursor('a')).close()

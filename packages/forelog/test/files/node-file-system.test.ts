@@ -171,6 +171,29 @@ describe.each(ways)('the file system of the machine, $way', (use) => {
     expect(await use.list(directory)).toEqual(['a'])
   })
 
+  it('makes the directories that are missing one by one, and tells why one can not be made', async () => {
+    await use.makeDirectory(join(directory, 'a', 'b', 'c'))
+    await use.makeDirectory(join(directory, 'a', 'b', 'd', 'e'))
+    for (const made of ['a', 'a/b', 'a/b/c', 'a/b/d/e']) {
+      const stats = fs.statSync(join(directory, made))
+      expect(stats.isDirectory()).toBe(true)
+      if (process.platform !== 'win32') expect(stats.mode & 0o777).toBe(0o700)
+    }
+    fs.writeFileSync(path, '')
+    const inTheWay = process.platform === 'win32' ? 'EEXIST' : 'ENOTDIR'
+    expect(codeOf(await use.makeDirectory(path).catch((error: unknown) => error))).toBe('EEXIST')
+    expect(codeOf(await use.makeDirectory(join(path, 'below', 'it')).catch((error: unknown) => error))).toBe(inTheWay)
+    if (process.platform !== 'win32') {
+      fs.symlinkSync(join(directory, 'a'), join(directory, 'link'))
+      await use.makeDirectory(join(directory, 'link', 'f'))
+      expect(fs.statSync(join(directory, 'a', 'f')).isDirectory()).toBe(true)
+    }
+  })
+
+  it.skipIf(process.platform !== 'linux')('comes to an end where nothing can be made, as in /proc', async () => {
+    expect(codeOf(await use.makeDirectory('/proc/forelog/log').catch((error: unknown) => error))).toBe('ENOENT')
+  })
+
   it.skipIf(process.platform === 'win32')('closes a directory whose sync fails, and tells of the sync', async () => {
     const failed = Object.assign(new Error('bad disk'), { code: 'EIO' })
     vi.spyOn(fs, 'fsyncSync').mockImplementation(() => {
