@@ -19,8 +19,13 @@ export class Accounts implements AsyncDisposable {
 
   static async open(directory: string, fileSystem: FileSystem = nodeFileSystem): Promise<Accounts> {
     const accounts = new Accounts(await WriteAheadLog.open(directory, { entries, fileSystem }))
-    for (const { entry } of accounts.#log.entriesSync()) accounts.#move(entry.value.account, entry.value.cents)
-    return accounts
+    try {
+      for (const { entry } of accounts.#log.entriesSync()) accounts.#move(entry.value.account, entry.value.cents)
+      return accounts
+    } catch (error) {
+      await accounts.#log.close() // or the next attempt of this process finds the log locked
+      throw error
+    }
   }
 
   async transfer(from: string, to: string, cents: number): Promise<void> {

@@ -40,13 +40,18 @@ export class Credits implements AsyncDisposable {
   /** From the snapshot, and the events behind it. */
   static async open(directory: string, fileSystem: FileSystem = nodeFileSystem): Promise<Credits> {
     const log = await WriteAheadLog.open(join(directory, 'log'), { entries, fileSystem })
-    const snapshotPath = join(directory, 'snapshot.json')
-    const saved = await readIfThere(fileSystem, snapshotPath)
-    const snapshot = saved === undefined ? { checkpoint: 0, counters: [] } : (JSON.parse(Buffer.from(saved).toString()) as Snapshot)
-    const credits = new Credits(log, fileSystem, snapshotPath, snapshot)
-    // The log may still have events that are in the snapshot: a crash can come before they are let go.
-    for (const { offset, entry } of log.entriesSync({ from: snapshot.checkpoint + 1 })) credits.#apply(offset, entry)
-    return credits
+    try {
+      const snapshotPath = join(directory, 'snapshot.json')
+      const saved = await readIfThere(fileSystem, snapshotPath)
+      const snapshot = saved === undefined ? { checkpoint: 0, counters: [] } : (JSON.parse(Buffer.from(saved).toString()) as Snapshot)
+      const credits = new Credits(log, fileSystem, snapshotPath, snapshot)
+      // The log may still have events that are in the snapshot: a crash can come before they are let go.
+      for (const { offset, entry } of log.entriesSync({ from: snapshot.checkpoint + 1 })) credits.#apply(offset, entry)
+      return credits
+    } catch (error) {
+      await log.close() // or the next attempt of this process finds the log locked
+      throw error
+    }
   }
 
   of(customer: string): number {

@@ -68,10 +68,16 @@ export class JobQueue implements AsyncDisposable {
   static async open(directory: string, options: QueueOptions = {}): Promise<JobQueue> {
     const { fileSystem = nodeFileSystem } = options
     const log = await WriteAheadLog.open(join(directory, 'jobs'), { entries, fileSystem })
-    const deadLetters = await WriteAheadLog.open(join(directory, 'dead'), { entries: deadEntries, fileSystem })
-    const queue = new JobQueue(log, deadLetters, options)
-    for (const { offset, entry } of log.entriesSync()) queue.#apply(offset, entry)
-    return queue
+    let deadLetters: LogOf<typeof deadEntries> | undefined
+    try {
+      deadLetters = await WriteAheadLog.open(join(directory, 'dead'), { entries: deadEntries, fileSystem })
+      const queue = new JobQueue(log, deadLetters, options)
+      for (const { offset, entry } of log.entriesSync()) queue.#apply(offset, entry)
+      return queue
+    } catch (error) {
+      await Promise.all([log.close(), deadLetters?.close()]) // or the next attempt of this process finds them locked
+      throw error
+    }
   }
 
   /** Its id, when the job can't be lost any more. */

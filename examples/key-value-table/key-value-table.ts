@@ -37,15 +37,20 @@ export class KeyValueTable implements AsyncDisposable {
   // #region open
   static async open(directory: string, options: Pick<OpenOptions, 'fileSystem'> = {}): Promise<KeyValueTable> {
     const log = await WriteAheadLog.open(join(directory, 'log'), { ...options, entries })
-    const snapshotPath = join(directory, 'snapshot.json')
-    const table = new KeyValueTable(log, snapshotPath, await readSnapshot(snapshotPath))
-    // What the snapshot holds is not applied again, whether or not the log still has it.
-    for await (const { offset, entry } of log.entries({ from: table.#checkpoint + 1 })) {
-      if (entry.name === 'put') table.#rows.set(entry.value.key, entry.value.value)
-      else table.#rows.delete(entry.value)
-      table.#applied = offset
+    try {
+      const snapshotPath = join(directory, 'snapshot.json')
+      const table = new KeyValueTable(log, snapshotPath, await readSnapshot(snapshotPath))
+      // What the snapshot holds is not applied again, whether or not the log still has it.
+      for await (const { offset, entry } of log.entries({ from: table.#checkpoint + 1 })) {
+        if (entry.name === 'put') table.#rows.set(entry.value.key, entry.value.value)
+        else table.#rows.delete(entry.value)
+        table.#applied = offset
+      }
+      return table
+    } catch (error) {
+      await log.close() // or the next attempt of this process finds the log locked
+      throw error
     }
-    return table
   }
   // #endregion
 

@@ -22,11 +22,16 @@ export class Outbox implements AsyncDisposable {
 
   static async open(directory: string): Promise<Outbox> {
     const outbox = new Outbox(await WriteAheadLog.open(directory, { entries }))
-    for (const { offset, entry } of outbox.#log.entriesSync()) {
-      if (entry.name === 'queued') outbox.#waiting.set(offset, entry.value.message)
-      else outbox.#waiting.delete(entry.value.offset)
+    try {
+      for (const { offset, entry } of outbox.#log.entriesSync()) {
+        if (entry.name === 'queued') outbox.#waiting.set(offset, entry.value.message)
+        else outbox.#waiting.delete(entry.value.offset)
+      }
+      return outbox
+    } catch (error) {
+      await outbox.#log.close() // or the next attempt of this process finds the log locked
+      throw error
     }
-    return outbox
   }
 
   /** Resolves when the message can't be lost any more. */

@@ -1,7 +1,8 @@
+import { join } from 'node:path'
 import { WalError, WriteAheadLog } from 'forelog'
 import { expect, test } from 'vitest'
 import { runExample, temporaryDirectory } from '../support/run-example.js'
-import { appendOrMakeRoom, beside, blocking, count, manualSync, manyAppends, piped, rawLog, reading, ship, stockEntries as entries, type StockLog, watchGroups } from './recipes.js'
+import { appendOrMakeRoom, beside, blocking, count, manualSync, manyAppends, openReaderWhenThere, piped, rawLog, reading, ship, stockEntries as entries, type StockLog, watchGroups } from './recipes.js'
 
 test('a raw log gives back types and payloads', async () => {
   expect(await rawLog(temporaryDirectory())).toEqual([
@@ -29,7 +30,7 @@ test('an append that finds the disk full is made again, once there is room', asy
   } as unknown as StockLog
 
   expect(await appendOrMakeRoom(log, 'a', 5)).toBe(9)
-  expect(calls).toEqual(['append', 'truncate before 5', 'append'])
+  expect(calls).toEqual(['append', 'truncate before 6', 'append'])
 })
 
 test('a follower gets what was there and what comes, from where it was, and ends when it is told to', async () => {
@@ -57,6 +58,22 @@ test('a reader beside the writer sees what is durable', async () => {
   await beside(directory, 1, async (offset, name) => void sent.push(`${offset} ${name}`))
 
   expect(sent).toEqual(['2 del'])
+})
+
+test('a reader that is started first opens when there is a log, and gives up when it is told to', async () => {
+  const directory = join(temporaryDirectory(), 'stock')
+  const opening = openReaderWhenThere(directory, new AbortController().signal, 5)
+  const stop = new AbortController()
+  const givenUp = openReaderWhenThere(join(directory, 'never'), stop.signal, 5)
+  stop.abort()
+  await expect(givenUp).rejects.toMatchObject({ name: 'AbortError' })
+  await using log = await WriteAheadLog.open(directory, { entries })
+  await using reader = await opening
+  await log.append(entries.del('a'))
+  for await (const { offset, entry } of reader.follow()) {
+    expect([offset, entry.name]).toEqual([1, 'del'])
+    break
+  }
 })
 
 test('a pipeline into a log ends when all of it is durable, and its groups can be watched', async () => {

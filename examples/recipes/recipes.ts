@@ -4,7 +4,8 @@
 import { channel } from 'node:diagnostics_channel'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type AppendMessage, defineEntries, json, utf8, WalError, WriteAheadLog, type LogOf, type LogReader, type RawEntry } from 'forelog'
+import { setTimeout } from 'node:timers/promises'
+import { type AppendMessage, defineEntries, type EntryOf, json, utf8, WalError, WriteAheadLog, type LogOf, type LogReader, type RawEntry } from 'forelog'
 import pino from 'pino'
 
 const entries = defineEntries({
@@ -14,6 +15,7 @@ const entries = defineEntries({
 
 export { entries as stockEntries }
 export type StockLog = LogOf<typeof entries>
+export type StockReader = LogReader<EntryOf<typeof entries>>
 
 export async function rawLog(directory: string): Promise<RawEntry[]> {
   const read: RawEntry[] = []
@@ -54,7 +56,7 @@ export async function appendOrMakeRoom(log: StockLog, key: string, checkpoint: n
     return await log.append(entries.put({ key, amount: 1 }))
   } catch (error) {
     if (error instanceof WalError && error.code === 'ERR_WAL_NO_SPACE') {
-      await log.truncateBefore(checkpoint) // works on a full disk, too
+      await log.truncateBefore(checkpoint + 1) // works on a full disk, too
       return log.append(entries.put({ key, amount: 1 }))
     }
     throw error // the message says what happened, where, and what to do; error.path, error.offset, … say it again as fields
@@ -80,6 +82,23 @@ export async function beside(directory: string, shipped: number, send: (offset: 
   }
   // #endregion
 }
+
+// #region when-there
+/** Opens a reader as soon as there is a log: whoever ships it is often started before whoever writes it. */
+export async function openReaderWhenThere(directory: string, signal: AbortSignal, pauseMs = 500): Promise<StockReader> {
+  for (;;) {
+    const reader = await WriteAheadLog.openReader(directory, { entries }).catch(noDirectory)
+    if (reader !== undefined && reader.segments().length > 0) return reader
+    await reader?.close()
+    await setTimeout(pauseMs, undefined, { signal })
+  }
+}
+
+function noDirectory(error: unknown): undefined {
+  if (error instanceof WalError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return
+  throw error
+}
+// #endregion
 
 export async function piped(log: StockLog, deliveries: Iterable<{ key: string; amount: number }>): Promise<void> {
   // #region writable

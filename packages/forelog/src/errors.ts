@@ -72,7 +72,7 @@ const brand = Symbol.for('forelog.WalError')
  * try {
  *   await log.append(entry)
  * } catch (error) {
- *   if (error instanceof WalError && error.code === 'ERR_WAL_NO_SPACE') await log.truncateBefore(checkpoint)
+ *   if (error instanceof WalError && error.code === 'ERR_WAL_NO_SPACE') await log.truncateBefore(checkpoint + 1)
  *   else throw error
  * }
  * ```

@@ -299,7 +299,7 @@ export function outOfRange(log: Extent, offset: number, why?: string): WalError 
   const { firstOffset, lastOffset, segments } = log
   const path = segments.directory
   const holds = lastOffset < firstOffset ? `the log in ${path} is empty, its next entry is ${lastOffset + 1}` : `the log in ${path} holds ${firstOffset} to ${lastOffset}`
-  if (!Number.isInteger(offset)) {
+  if (!Number.isInteger(offset) && Math.abs(offset) !== Infinity) {
     const given = typeof offset === 'string' ? `the string '${String(offset)}'` : String(offset)
     return new WalError('ERR_WAL_OFFSET_OUT_OF_RANGE', `${given} is no offset, which is a whole number: ${holds}`, { path })
   }
