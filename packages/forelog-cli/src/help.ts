@@ -2,11 +2,18 @@
  * The help, made from the descriptions of the commands.
  */
 import { type Command, commonOptions, type OptionSpec } from './command.js'
-import type { Colors } from './terminal.js'
+import { type Colors, commandLines } from './terminal.js'
 import { wrapped } from './text.js'
 
 /** Longer lines are hard to read, however wide the terminal is. */
 const widest = 98
+
+const inTrouble = [
+  ['forelog inspect ./data', 'what it is, at a glance'],
+  ['forelog verify ./data', 'every byte: what is damaged, what that means'],
+  ['forelog dump ./data > keep.ndjson', 'every entry that can be read'],
+  ['forelog repair ./data --dry-run', 'what could be mended, what would be lost'],
+] as const
 
 export function generalHelp(commands: readonly Command[], colors: Colors, columns: number): string {
   const room = Math.min(columns, widest)
@@ -22,10 +29,7 @@ export function generalHelp(commands: readonly Command[], colors: Colors, column
     '',
     bold('Something is wrong with a log?'),
     ...wrapped('In this order; none of these changes anything:', room),
-    `  forelog inspect ./data             ${dim('what it is, at a glance')}`,
-    `  forelog verify ./data              ${dim('every byte: what is damaged, and what that means')}`,
-    `  forelog dump ./data > keep.ndjson  ${dim('every entry that can be read')}`,
-    `  forelog repair ./data --dry-run    ${dim('what could be mended, and what would be lost')}`,
+    ...commandLines(inTrouble, room, '  ', colors),
     '',
     ...wrapped('Exit codes: 0 fine, 1 damaged, 2 wrong command line, 3 log out of reach, 4 undecided. Each command has --help and --json.', room).map(dim),
     '',

@@ -47,8 +47,8 @@ export function cellsOf({ ranges, bytes }: Pick<SegmentReport, 'ranges' | 'bytes
 }
 
 /** What the signs of some bars mean. */
-export function legend(segments: readonly SegmentReport[], colors: Colors): string {
-  const kinds = new Set(segments.flatMap(({ ranges }) => ranges.map(({ kind }) => kind)))
+export function legend(segments: readonly SegmentReport[], cells: number, colors: Colors): string {
+  const kinds = new Set(segments.filter(({ bytes }) => bytes > 0).flatMap((segment) => cellsOf(segment, cells)))
   return Object.entries(looks)
     .filter(([kind]) => kinds.has(kind as RangeKind))
     .map(([, { sign, paint, label }]) => `${paint(colors)(sign)} ${colors.dim(label)}`)

@@ -5,6 +5,7 @@ import { SingleBar } from 'cli-progress'
 import type { Progress, SalvagedEntry } from 'forelog'
 import { readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { WriteStream } from 'node:tty'
 import type { Terminal } from './terminal.js'
 import { bytesText, durationText } from './text.js'
 
@@ -26,7 +27,7 @@ export class ProgressBar {
       hideCursor: true,
       barCompleteChar: '█',
       barIncompleteChar: '░',
-      barsize: 30,
+      barsize: barCells(label),
       fps: 10,
       format: `${label} ${cyan('{bar}')} {percentage}% ${dim('{done} of {all}, {rate}/s, {left} left')}`,
     })
@@ -54,6 +55,12 @@ export class ProgressBar {
   get elapsedMs(): number {
     return performance.now() - this.#startMs
   }
+}
+
+/** What stands beside the bar is worth more than the bar. */
+function barCells(label: string): number {
+  const beside = label.length + ' 100%  1023.9 MiB of 1023.9 MiB, 1023.9 MiB/s, 59 min 59 s left'.length
+  return Math.max(5, Math.min(30, ((process.stderr as Partial<WriteStream>).columns ?? 100) - beside - 1))
 }
 
 /** A bar for going through the entries of a log; none where the entries themselves appear on the terminal. */

@@ -4,21 +4,35 @@
 import Table from 'cli-table3'
 import type { CursorInfo, Fault, SegmentReport, TypeReport, VerifyReport } from 'forelog'
 import { basename } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { legend, mapBar } from './map-bar.js'
 import type { Colors } from './terminal.js'
-import { bytesText, countText, harmless, plural, rangeText, timeText } from './text.js'
+import { bytesText, columnsOf, countText, harmless, plural, rangeText, timeText } from './text.js'
 
 const noBorders = {
   chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
   style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
 }
 
-type Align = 'left' | 'right'
+export interface Column {
+  readonly head: string
+  readonly align: 'left' | 'right'
+  readonly cells: readonly string[]
+  /** Where there is not room for all columns, those with the lowest number go first; one without a number stays. */
+  readonly drop?: number
+}
 
-/** A table without lines, its head dimmed. */
-export function tableText(head: readonly string[], aligns: readonly Align[], rows: readonly (readonly string[])[], colors: Colors): string {
-  const table = new Table({ ...noBorders, head: head.map((name) => colors.dim(name)), colAligns: [...aligns] })
-  table.push(...rows.map((row) => [...row]))
+/** A table without lines, its head dimmed, without the columns that have no room. */
+export function tableText(columns: readonly Column[], width: number, colors: Colors): string {
+  const text = wholeTable(columns, colors)
+  if (text.split('\n').every((line) => columnsOf(line) <= width)) return text
+  const [first] = columns.filter(({ drop }) => drop !== undefined).sort((a, b) => (a.drop as number) - (b.drop as number))
+  return first === undefined ? text : tableText(columns.filter((column) => column !== first), width, colors)
+}
+
+function wholeTable(columns: readonly Column[], colors: Colors): string {
+  const table = new Table({ ...noBorders, head: columns.map(({ head }) => colors.dim(head)), colAligns: columns.map(({ align }) => align) })
+  table.push(...(columns[0]?.cells ?? []).map((_, row) => columns.map(({ cells }) => cells[row] as string)))
   return table
     .toString()
     .split('\n')
@@ -115,61 +129,73 @@ export function segmentsText(segments: readonly SegmentReport[], width: number, 
   const isShown = (segment: SegmentReport, index: number): boolean =>
     segments.length <= segmentsShown || index < 10 || index >= segments.length - 20 || segment.state === 'stray' || segment.ranges.some(({ kind }) => kind === 'damage' || kind === 'torn')
   const shown = segments.filter(isShown)
-  const nameWidth = Math.max(7, ...shown.map(({ name }) => name.length))
-  const cells = Math.max(12, Math.min(64, width - nameWidth - 52))
   const states: Record<SegmentReport['state'], (text: string) => string> = { active: colors.bold, closed: (text) => text, dead: colors.gray, stray: colors.red }
-  const table = tableText(
-    ['segment', 'first', 'last', 'entries', 'size', 'state', 'map'],
-    ['left', 'right', 'right', 'right', 'right', 'left', 'left'],
-    shown.map((segment) => [
-      harmless(segment.name),
-      String(segment.firstOffset),
-      segment.lastOffset < segment.firstOffset ? '–' : String(segment.lastOffset),
-      segment.ranges.every(({ kind }) => kind === 'unread') && segment.bytes > 0 ? '–' : countText(segment.entries),
-      bytesText(segment.bytes),
-      states[segment.state](segment.state),
-      mapBar(segment, cells, colors),
-    ]),
-    colors,
-  )
+  const facts: Column[] = [
+    { head: 'first', align: 'right', drop: 1, cells: shown.map(({ firstOffset }) => String(firstOffset)) },
+    { head: 'last', align: 'right', drop: 5, cells: shown.map(({ firstOffset, lastOffset }) => (lastOffset < firstOffset ? '–' : String(lastOffset))) },
+    { head: 'entries', align: 'right', drop: 3, cells: shown.map(({ ranges, bytes, entries }) => (ranges.every(({ kind }) => kind === 'unread') && bytes > 0 ? '–' : countText(entries))) },
+    { head: 'size', align: 'right', drop: 2, cells: shown.map(({ bytes }) => bytesText(bytes)) },
+    { head: 'state', align: 'left', drop: 4, cells: shown.map(({ state }) => states[state](state)) },
+  ]
+  const room = width - leastMapCells - 2
+  const withName = (name: Column): string => tableText([name, ...facts], room, colors)
+  const named = namesOf(shown).map((cells): Column => ({ head: 'segment', align: 'left', cells }))
+  const isWhole = (table: string): boolean => facts.every(({ head }) => stripVTControlCharacters(table.split('\n')[0] ?? '').includes(head))
+  // Shorter names first, then fewer columns.
+  const tables = named.map(withName)
+  const table = tables.find(isWhole) ?? tables.at(-1) ?? ''
+  const lines = table.split('\n')
+  const tableWidth = Math.max(...lines.map(columnsOf))
+  const cells = Math.max(leastMapCells, Math.min(64, width - tableWidth - 2))
+  const withMap = lines.map((line, index) => `${line}${' '.repeat(tableWidth - columnsOf(line) + 2)}${index === 0 ? colors.dim('map') : mapBar(shown[index - 1] as SegmentReport, cells, colors)}`)
   const hidden = segments.length - shown.length
-  return `${table}\n${hidden > 0 ? colors.dim(`  … and ${plural(hidden, 'more segment')} without a fault\n`) : ''}\n  ${legend(shown, colors)}`
+  return `${withMap.join('\n')}\n${hidden > 0 ? colors.dim(`  … and ${plural(hidden, 'more segment')} without a fault\n`) : ''}\n  ${legend(shown, cells, colors)}`
+}
+
+const leastMapCells = 12
+
+/** The names of segments as they are, and shorter, as a shell finds them: `0000000002-*.wal`. */
+function namesOf(segments: readonly SegmentReport[]): string[][] {
+  const names = segments.map(({ name }) => harmless(name))
+  const short = names.map((name) => name.replace(/^(\d{10})-\d{16}\.wal$/, '$1-*.wal'))
+  return new Set(short).size === short.length ? [names, short] : [names]
 }
 
 /** Rows of cursors at the most. */
 const cursorsShown = 20
 
-export function typesText(types: readonly TypeReport[], colors: Colors): string {
+export function typesText(types: readonly TypeReport[], width: number, colors: Colors): string {
   const all = types.reduce((sum, { bytes }) => sum + bytes, 0)
+  const share = ({ bytes }: TypeReport): string =>
+    `${colors.cyan('█'.repeat(Math.round((all === 0 ? 0 : bytes / all) * 20)))} ${all === 0 ? '–' : `${((bytes / all) * 100).toFixed(bytes / all < 0.1 ? 1 : 0)} %`}`
   return tableText(
-    ['type', 'entries', 'payload', 'smallest', 'mean', 'largest', 'share of bytes'],
-    ['right', 'right', 'right', 'right', 'right', 'right', 'left'],
-    types.map(({ type, entries, bytes, smallest, largest }) => [
-      String(type),
-      countText(entries),
-      bytesText(bytes),
-      bytesText(smallest),
-      bytesText(Math.round(bytes / entries)),
-      bytesText(largest),
-      `${colors.cyan('█'.repeat(Math.round((all === 0 ? 0 : bytes / all) * 20)))} ${all === 0 ? '–' : `${((bytes / all) * 100).toFixed(bytes / all < 0.1 ? 1 : 0)} %`}`,
-    ]),
+    [
+      { head: 'type', align: 'right', cells: types.map(({ type }) => String(type)) },
+      { head: 'entries', align: 'right', cells: types.map(({ entries }) => countText(entries)) },
+      { head: 'payload', align: 'right', cells: types.map(({ bytes }) => bytesText(bytes)) },
+      { head: 'smallest', align: 'right', drop: 2, cells: types.map(({ smallest }) => bytesText(smallest)) },
+      { head: 'mean', align: 'right', drop: 1, cells: types.map(({ bytes, entries }) => bytesText(Math.round(bytes / entries))) },
+      { head: 'largest', align: 'right', drop: 3, cells: types.map(({ largest }) => bytesText(largest)) },
+      { head: 'share of bytes', align: 'left', drop: 4, cells: types.map(share) },
+    ],
+    width,
     colors,
   )
 }
 
 /** Named positions, those that are furthest behind first. */
-export function cursorsText(cursors: readonly CursorInfo[], colors: Colors): string {
+export function cursorsText(cursors: readonly CursorInfo[], width: number, colors: Colors): string {
   const shown = [...cursors].sort((a, b) => b.lag - a.lag).slice(0, cursorsShown)
+  const missing = ({ cut, lost }: CursorInfo): string => [cut === undefined ? '' : `cut: ${cut.first} to ${cut.last}`, lost === undefined ? '' : `lost: ${lost.first} to ${lost.last}`].filter(Boolean).join(', ')
   const table = tableText(
-    ['cursor', 'committed', 'behind', 'holds', ''],
-    ['left', 'right', 'right', 'left', 'left'],
-    shown.map(({ name, offset, lag, hold, cut, lost }) => [
-      harmless(name),
-      String(offset),
-      countText(lag),
-      hold ? 'yes' : 'no',
-      [cut === undefined ? '' : `cut: ${cut.first} to ${cut.last}`, lost === undefined ? '' : `lost: ${lost.first} to ${lost.last}`].filter(Boolean).join(', '),
-    ]),
+    [
+      { head: 'cursor', align: 'left', cells: shown.map(({ name }) => harmless(name)) },
+      { head: 'committed', align: 'right', cells: shown.map(({ offset }) => String(offset)) },
+      { head: 'behind', align: 'right', cells: shown.map(({ lag }) => countText(lag)) },
+      { head: 'holds', align: 'left', drop: 1, cells: shown.map(({ hold }) => (hold ? 'yes' : 'no')) },
+      { head: '', align: 'left', cells: shown.map(missing) },
+    ],
+    width,
     colors,
   )
   const hidden = cursors.length - shown.length

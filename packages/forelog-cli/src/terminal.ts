@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import type { WriteStream } from 'node:tty'
 import colors from 'picocolors'
+import { folded } from './text.js'
 
 export type Colors = ReturnType<typeof colors.createColors>
 
@@ -18,6 +19,13 @@ export function wantsColor(stream: NodeJS.WriteStream, option: boolean | undefin
 
 /** Thrown where the reader of our output is gone: no error, but nothing is left to do. */
 export class ReaderGone extends Error {}
+
+/** Commands in lines of their own, and what each is for: beside it, or below where that would be too wide. */
+export function commandLines(rows: readonly (readonly [command: string, what: string])[], width: number, indent: string, colors: Colors): string[] {
+  const commandWidth = Math.max(...rows.map(([command]) => command.length))
+  const isBeside = rows.every(([, what]) => indent.length + commandWidth + 3 + what.length <= width)
+  return rows.flatMap(([command, what]) => (isBeside ? [`${indent}${command.padEnd(commandWidth)}   ${colors.dim(what)}`] : [indent + command, `${indent}    ${colors.dim(what)}`]))
+}
 
 const flushBytes = 64 * 1024
 
@@ -40,6 +48,14 @@ export class Terminal {
 
   get width(): number {
     return Math.max(40, Math.min((process.stdout as Partial<WriteStream>).columns ?? 100, 200))
+  }
+
+  /** Adds sentences for people: a terminal shows them in lines that end between words, a file has each in one. */
+  readonly prose = (text: string): Promise<void> => this.line(process.stdout.isTTY === true ? folded(text, this.width) : text)
+
+  /** Adds commands to be pasted, which are never folded, and what each is for, beside it where that fits. */
+  async commands(rows: readonly (readonly [command: string, what: string])[]): Promise<void> {
+    await this.write(commandLines(rows, this.width, '    ', this.colors).join('\n') + '\n')
   }
 
   /** Adds to the output; what was added appears with `flush`, or once there is enough of it. */
@@ -67,6 +83,7 @@ export class Terminal {
 
   /** A line for people, which is no part of the output. */
   note(text: string): void {
-    process.stderr.write(`${text}\n`)
+    const { isTTY, columns } = process.stderr as Partial<WriteStream>
+    process.stderr.write(`${isTTY === true && columns !== undefined ? folded(text, columns) : text}\n`)
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Numbers as people read them.
+ * Numbers as people read them, and lines that fit where they are shown.
  */
+import { stripVTControlCharacters } from 'node:util'
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
@@ -45,6 +46,44 @@ export function wrapped(text: string, width: number, indent = ''): string[] {
     } else line = line === '' ? word : `${line} ${word}`
   }
   return [...lines, line]
+}
+
+/** How many columns a text takes, its colours not counted. */
+export function columnsOf(text: string): number {
+  return stripVTControlCharacters(text).length
+}
+
+/** Spaces, a sign, and a label with its gap: what comes behind is folded below itself. */
+const lead = /^ *(?:[✗✓!•] )?(?:[\w-]+(?: [\w-]+)? {2,})?/
+
+/** Lines of at most `width` columns, colours and all; what is folded stands below where its line began. A longer word keeps its line. */
+export function folded(text: string, width: number): string {
+  return text
+    .split('\n')
+    .flatMap((line) => (columnsOf(line) <= width ? [line] : foldedLine(line, width)))
+    .join('\n')
+}
+
+function foldedLine(line: string, width: number): string[] {
+  const indent = Math.min((lead.exec(stripVTControlCharacters(line)) as RegExpExecArray)[0].length, width >> 1)
+  const lines: string[] = []
+  let current: string | undefined
+  let columns = 0
+  for (const word of line.split(' ')) {
+    const length = columnsOf(word)
+    if (current === undefined) {
+      current = word
+      columns = length
+    } else if (columns + 1 + length > width && columns > indent) {
+      lines.push(current.trimEnd())
+      current = ' '.repeat(indent) + word
+      columns = indent + length
+    } else {
+      current += ` ${word}`
+      columns += 1 + length
+    }
+  }
+  return [...lines, current as string]
 }
 
 /** `1 entry`, `2 entries`. */

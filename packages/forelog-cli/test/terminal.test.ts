@@ -94,4 +94,31 @@ describe('on a narrow terminal', () => {
     expect(lines.filter((line) => line.length > 60 && !/^ +(forelog|echo) /.test(line))).toEqual([])
     expect(readdirSync(scratch.path)).toEqual([])
   })
+
+  const screens = ['inspect log', 'verify log', 'repair --dry-run log', 'doctor log', 'tail log --format table', 'dump log --format table']
+  it.each(['a whole log', 'rubbish in the middle', 'a missing file', 'the newest file random'])('no screen of %s is wider than the terminal, nor breaks a word', async (state) => {
+    using scratch = makeScratch()
+    await writeOrders(scratch.at('log'))
+    damages[state]?.(scratch.at('log'))
+    for (const columns of state === 'a whole log' ? [60, 80] : [60]) {
+      await using terminal = new PseudoTerminal(`stty cols ${columns}; ${screens.map(run).join('; ')}; true`, { cwd: scratch.path })
+      await terminal.ended
+      const lines = terminal.output.split(/\r?\n/)
+      // A path is one word, and commands are there to be pasted.
+      expect(lines.filter((line) => line.length > columns && !/^ +forelog /.test(line) && !line.includes(scratch.path))).toEqual([])
+      expect(terminal.output).toMatch(/map\r?\n/)
+    }
+  })
+
+  it('what is folded for a terminal is one line for a program', async () => {
+    using scratch = makeScratch()
+    await writeOrders(scratch.at('log'))
+    damages['a flipped bit']?.(scratch.at('log'))
+    await using terminal = new PseudoTerminal(`stty cols 60; ${run('verify log')}`, { cwd: scratch.path })
+    expect(await terminal.ended).toBe(1)
+    const sentence = "can't be read: one flipped bit explains it, and mending it loses nothing."
+    expect(terminal.output).not.toContain(sentence)
+    expect(terminal.output.replace(/\s+/g, ' ')).toContain(sentence)
+    expect(forelog(['verify', scratch.at('log')]).out).toContain(sentence)
+  })
 })

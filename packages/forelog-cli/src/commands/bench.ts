@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Command, integer } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
-import { tableText } from '../report-text.js'
+import { type Column, tableText } from '../report-text.js'
 import { measureFloor, quantile } from '../sync-floor.js'
 import type { Colors } from '../terminal.js'
 import { countText, durationText } from '../text.js'
@@ -37,8 +37,8 @@ export const bench: Command = {
       const { samplesUs } = measureFloor(join(folder, 'floor'), size, seconds * 1000, 1_000_000)
       const floor = samplesUs.length / (samplesUs.reduce((sum, each) => sum + each, 0) / 1e6)
       if (!json) {
-        await terminal.line(`${colors.bold(folder)}   ${size} bytes, ${seconds} s each, Node.js ${process.versions.node}`)
-        await terminal.line(`  ${colors.dim('device floor')}  ${countText(Math.round(floor))} durable writes/s, one after the other, ${durationText(quantile(samplesUs, 0.5) / 1000)} in the middle`)
+        await terminal.prose(`${colors.bold(folder)}   ${size} bytes, ${seconds} s each, Node.js ${process.versions.node}`)
+        await terminal.prose(`  ${colors.dim('device floor')}  ${countText(Math.round(floor))} durable writes/s, one after the other, ${durationText(quantile(samplesUs, 0.5) / 1000)} in the middle`)
         await terminal.flush()
       }
       const runs: Run[] = []
@@ -47,7 +47,7 @@ export const bench: Command = {
         runs.push(await measure(join(folder, String(writers)), writers, size, seconds, signal))
       }
       if (json) await terminal.line(JSON.stringify({ size, seconds, floorPerSecond: floor, runs }))
-      else await terminal.write(show(runs, floor, colors))
+      else await terminal.write(show(runs, floor, terminal.width, colors))
       return exitCodes.fine
     } finally {
       rmSync(folder, { recursive: true, force: true })
@@ -92,29 +92,30 @@ function histogramOf(samplesUs: readonly number[]): Run['histogram'] {
   return Array.from({ length: Math.max(...buckets) - first + 1 }, (_, index) => ({ fromUs: 2 ** (first + index), toUs: 2 ** (first + index + 1), entries: counts.get(first + index) ?? 0 }))
 }
 
-function show(runs: readonly Run[], floor: number, colors: Colors): string {
+function show(runs: readonly Run[], floor: number, width: number, colors: Colors): string {
   const time = (us: number): string => durationText(us / 1000)
+  const column = (head: string, cell: (run: Run) => string, drop?: number): Column => ({ head, align: 'right', cells: runs.map(cell), ...(drop === undefined ? {} : { drop }) })
   const table = tableText(
-    ['writers', 'appends/s', 'of the floor', 'per sync', 'p50', 'p90', 'p99', 'max'],
-    ['right', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
-    runs.map(({ writers, entriesPerSecond, entriesPerSync, latencyUs: { p50, p90, p99, max } }) => [
-      String(writers),
-      countText(Math.round(entriesPerSecond)),
-      `× ${(entriesPerSecond / floor).toFixed(2)}`,
-      entriesPerSync.toFixed(1),
-      time(p50),
-      time(p90),
-      time(p99),
-      time(max),
-    ]),
+    [
+      column('writers', ({ writers }) => String(writers)),
+      column('appends/s', ({ entriesPerSecond }) => countText(Math.round(entriesPerSecond))),
+      column('of the floor', ({ entriesPerSecond }) => `× ${(entriesPerSecond / floor).toFixed(2)}`, 2),
+      column('per sync', ({ entriesPerSync }) => entriesPerSync.toFixed(1), 3),
+      column('p50', ({ latencyUs }) => time(latencyUs.p50)),
+      column('p90', ({ latencyUs }) => time(latencyUs.p90), 1),
+      column('p99', ({ latencyUs }) => time(latencyUs.p99)),
+      column('max', ({ latencyUs }) => time(latencyUs.max)),
+    ],
+    width,
     colors,
   )
+  const most = Math.max(8, Math.min(40, width - 40))
   const histograms = runs.map(({ writers, histogram }) => {
-    const most = Math.max(...histogram.map(({ entries }) => entries))
+    const highest = Math.max(...histogram.map(({ entries }) => entries))
     const lines = histogram.map(({ fromUs, toUs, entries }) => {
-      const cells = (entries / most) * 40
+      const cells = (entries / highest) * most
       const bar = entries === 0 ? '' : cells < 1 ? '▏' : '█'.repeat(Math.round(cells))
-      return `    ${colors.dim(`${time(fromUs).padStart(8)} to ${time(toUs).padStart(8)}`)}  ${colors.cyan(bar.padEnd(40))} ${countText(entries)}`
+      return `    ${colors.dim(`${time(fromUs).padStart(8)} to ${time(toUs).padStart(8)}`)}  ${colors.cyan(bar.padEnd(most))} ${countText(entries)}`
     })
     return `\n  ${colors.bold(`latency, ${writers === 1 ? '1 writer' : `${writers} writers`}`)}\n${lines.join('\n')}\n`
   })

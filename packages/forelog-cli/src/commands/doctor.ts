@@ -41,8 +41,8 @@ export const doctor: Command = {
     else {
       const { bold, dim, green, yellow, red } = terminal.colors
       const signs: Record<Verdict, string> = { good: green('✓'), warning: yellow('!'), bad: red('✗') }
-      await terminal.line(bold(directory))
-      for (const { name, verdict, text } of checks) await terminal.line(`  ${signs[verdict]} ${dim(name.padEnd(13))} ${text}`)
+      await terminal.prose(bold(directory))
+      for (const { name, verdict, text } of checks) await terminal.prose(`  ${signs[verdict]} ${dim(name.padEnd(13))} ${text}`)
     }
     return isBad ? exitCodes.damaged : exitCodes.fine
   },

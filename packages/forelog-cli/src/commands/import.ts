@@ -47,7 +47,7 @@ export const importEntries: Command = {
       const last = log.lastOffset
       const count = last - first + 1
       if (json) await terminal.line(JSON.stringify({ directory, entries: count, firstOffset: first, lastOffset: last }))
-      else await terminal.line(`${plural(count, 'entry', 'entries')} appended${count === 0 ? '' : `, ${countText(first)} to ${countText(last)}`} ${terminal.colors.dim(`(${durationText(performance.now() - startMs)})`)}`)
+      else await terminal.prose(`${plural(count, 'entry', 'entries')} appended${count === 0 ? '' : `, ${countText(first)} to ${countText(last)}`} ${terminal.colors.dim(`(${durationText(performance.now() - startMs)})`)}`)
     } finally {
       await log.close()
     }

@@ -53,26 +53,26 @@ async function cursorsOf({ directory, format, outcome }: VerifyReport): Promise<
 
 async function show(report: VerifyReport, cursors: readonly CursorInfo[], terminal: Terminal): Promise<void> {
   const { colors } = terminal
-  await terminal.line(`${colors.bold(report.directory)}   ${outcomeText(report, colors)}`)
+  await terminal.prose(`${colors.bold(report.directory)}   ${outcomeText(report, colors)}`)
   if (report.outcome === 'none') {
-    await terminal.line('  There is no segment of a log in this directory.')
+    await terminal.prose('  There is no segment of a log in this directory.')
     return
   }
   await terminal.line()
-  await terminal.line(factsText(factsOf(report, terminal), colors))
+  await terminal.prose(factsText(factsOf(report, terminal), colors))
   await terminal.line()
   await terminal.line(segmentsText(report.segments, terminal.width, colors))
   if (report.types.length > 0) {
     await terminal.line()
-    await terminal.line(typesText(report.types, colors))
+    await terminal.line(typesText(report.types, terminal.width, colors))
   }
   if (cursors.length > 0) {
     await terminal.line()
-    await terminal.line(cursorsText(cursors, colors))
+    await terminal.line(cursorsText(cursors, terminal.width, colors))
   }
   if (report.faultCount === 0) return
   await terminal.line()
-  for (const fault of report.faults.slice(0, 3)) await terminal.line(faultText(fault, colors))
+  for (const fault of report.faults.slice(0, 3)) await terminal.prose(faultText(fault, colors))
   if (report.faultCount > 3) await terminal.line(colors.dim(`  … and ${plural(report.faultCount - 3, 'more fault')}: forelog verify shows them`))
 }
 

@@ -61,10 +61,10 @@ export const repair: Command = {
     if (json) await terminal.line(JSON.stringify(result))
     else {
       const { colors } = terminal
-      await terminal.line(`${outcomeText(result.report, colors)}   ${colors.bold(result.report.directory)}`)
-      await terminal.line(`  ${plural(result.report.entries, 'entry', 'entries')}, ${offsetsText(result.report)}`)
-      for (const copy of result.quarantined) await terminal.line(`  ${colors.dim('copy')}  ${join('quarantine', basename(copy))}`)
-      for (const fault of result.report.faults.slice(0, 5)) await terminal.line(faultText(fault, colors))
+      await terminal.prose(`${outcomeText(result.report, colors)}   ${colors.bold(result.report.directory)}`)
+      await terminal.prose(`  ${plural(result.report.entries, 'entry', 'entries')}, ${offsetsText(result.report)}`)
+      for (const copy of result.quarantined) await terminal.prose(`  ${colors.dim('copy')}  ${join('quarantine', basename(copy))}`)
+      for (const fault of result.report.faults.slice(0, 5)) await terminal.prose(faultText(fault, colors))
     }
     return verdictOf(result.report)
   },
@@ -79,29 +79,31 @@ function codeOfPlan({ state, report }: RepairPlan, dryRun: boolean): ExitCode {
 async function showPlan(plan: RepairPlan, terminal: Terminal, dryRun: boolean): Promise<void> {
   const { colors } = terminal
   const { report } = plan
-  await terminal.line(`${outcomeText(report, colors)}   ${colors.bold(plan.directory)}`)
-  if (report.writer.held === true) await terminal.line(`  ${colors.yellow('Somebody is writing it:')} ${writerText(report)}. End that process before the repair.`)
-  for (const fault of report.faults.slice(0, 10)) await terminal.line(faultText(fault, colors))
-  if (report.faultCount > 10) await terminal.line(colors.dim(`  … and ${plural(report.faultCount - 10, 'more fault')}`))
+  await terminal.prose(`${outcomeText(report, colors)}   ${colors.bold(plan.directory)}`)
+  if (report.writer.held === true) await terminal.prose(`  ${colors.yellow('Somebody is writing it:')} ${writerText(report)}. End that process before the repair.`)
+  for (const fault of report.faults.slice(0, 10)) await terminal.prose(faultText(fault, colors))
+  if (report.faultCount > 10) await terminal.prose(colors.dim(`  … and ${plural(report.faultCount - 10, 'more fault')}`))
   await terminal.line()
   switch (plan.state) {
     case 'nothing':
-      return await terminal.line('  Nothing is to be repaired.')
+      return await terminal.prose('  Nothing is to be repaired.')
     case 'impossible':
-      await terminal.line(`  ${colors.red('This can not be repaired.')}`)
-      for (const reason of plan.reasons) await terminal.line(`    ${reason}`)
+      await terminal.prose(`  ${colors.red('This can not be repaired.')}`)
+      for (const reason of plan.reasons) await terminal.prose(`    ${reason}`)
       if (report.outcome !== 'none' && report.outcome !== 'unread') await showRescue(plan, terminal)
       return
     case 'decide':
-      await terminal.line(`  ${colors.bold('More is damaged than can be mended. What shall be kept?')} Each way takes entries out of the log:`)
+      await terminal.prose(`  ${colors.bold('More is damaged than can be mended. What shall be kept?')} Each way takes entries out of the log:`)
       for (const each of plan.choices) await showChoice(each, plan, terminal)
-      for (const reason of plan.reasons) await terminal.line(`\n  ${colors.dim(reason)}`)
-      return await showRescue(plan, terminal)
+      for (const reason of plan.reasons) await terminal.prose(`\n  ${colors.dim(reason)}`)
+      await showRescue(plan, terminal)
+      await terminal.prose('  Or keep a part of it, once it is decided which:')
+      return await terminal.commands(plan.choices.map(({ keep, firstOffset, lastOffset }) => [`forelog repair ${shellText(plan.directory)} --keep ${keep}`, rangeText(firstOffset, lastOffset)] as const))
     case 'ready':
-      await terminal.line(colors.bold(dryRun ? '  A repair would:' : '  The repair will:'))
+      await terminal.prose(colors.bold(dryRun ? '  A repair would:' : '  The repair will:'))
       await showActions(plan.actions, terminal)
-      await terminal.line(`  ${lossText(plan, terminal)}`)
-      if (dryRun) await terminal.line(`  Nothing was changed. To do it: forelog repair ${shellText(plan.directory)}${keepOf(plan)}`)
+      await terminal.prose(`  ${lossText(plan, terminal)}`)
+      if (dryRun) await terminal.line(`  Nothing was changed. To do it:\n    forelog repair ${shellText(plan.directory)}${keepOf(plan)}`)
   }
 }
 
@@ -112,29 +114,31 @@ function keepOf({ actions, choices }: RepairPlan): string {
 }
 
 /** What can be saved of a log that can't be mended. */
-async function showRescue({ directory, report }: RepairPlan, { colors, line }: Terminal): Promise<void> {
+async function showRescue({ directory, report }: RepairPlan, { colors, line, prose }: Terminal): Promise<void> {
   const path = shellText(directory)
   const rescued = shellText(`${directory}-rescued`)
   await line()
-  await line(`  Nothing was changed. ${colors.bold('Save what can be read first:')}`)
+  await prose(`  Nothing was changed. ${colors.bold('Save what can be read first:')}`)
   await line(`    forelog dump ${path} > keep.ndjson`)
-  if (report.format === 2) await line(`  Or go on with all that can be read, under new offsets, in a new log:\n    forelog export ${path} | forelog import ${rescued}`)
+  if (report.format !== 2) return
+  await prose('  Or go on with all that can be read, under new offsets, in a new log:')
+  await line(`    forelog export ${path} | forelog import ${rescued}`)
 }
 
 async function showChoice(each: RepairChoice, plan: RepairPlan, terminal: Terminal): Promise<void> {
   const { colors } = terminal
   const count = each.lastOffset - each.firstOffset + 1
   await terminal.line()
-  await terminal.line(`  ${colors.bold(colors.cyan(`--keep ${each.keep}`))}   keeps ${plural(count, 'entry', 'entries')}, ${rangeText(each.firstOffset, each.lastOffset)}`)
+  await terminal.prose(`  ${colors.bold(colors.cyan(`--keep ${each.keep}`))}   keeps ${plural(count, 'entry', 'entries')}, ${rangeText(each.firstOffset, each.lastOffset)}`)
   await showActions(each.actions, terminal)
-  await terminal.line(`    ${lossText({ ...plan, loses: each.loses }, terminal)}`)
+  await terminal.prose(`    ${lossText({ ...plan, loses: each.loses }, terminal)}`)
 }
 
 async function showActions(actions: readonly RepairAction[], terminal: Terminal): Promise<void> {
   const shown = actions.length > 12 ? [...actions.slice(0, 8), ...actions.slice(-3)] : actions
   for (const [index, action] of shown.entries()) {
-    if (index === 8 && actions.length > 12) await terminal.line(terminal.colors.dim(`    … ${plural(actions.length - 11, 'more step')} of the same kind`))
-    await terminal.line(`    • ${actionText(action)}`)
+    if (index === 8 && actions.length > 12) await terminal.prose(terminal.colors.dim(`    … ${plural(actions.length - 11, 'more step')} of the same kind`))
+    await terminal.prose(`    • ${actionText(action)}`)
   }
 }
 

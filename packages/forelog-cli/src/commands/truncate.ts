@@ -33,7 +33,7 @@ export const truncate: Command = {
     const last = before === undefined ? lastOffset : Math.min(before - 1, lastOffset)
     const count = Math.max(0, last - first + 1)
     const facts = { directory: report.directory, firstOffset, lastOffset, removes: { firstOffset: first, lastOffset: last, entries: count } }
-    if (!json) await terminal.line(count === 0 ? 'No entry goes.' : `${plural(count, 'entry goes', 'entries go')}: ${first} to ${last}, of ${firstOffset} to ${lastOffset}.`)
+    if (!json) await terminal.prose(count === 0 ? 'No entry goes.' : `${plural(count, 'entry goes', 'entries go')}: ${first} to ${last}, of ${firstOffset} to ${lastOffset}.`)
     if (values['dry-run'] === true) {
       if (json) await terminal.line(JSON.stringify(facts))
       return exitCodes.fine

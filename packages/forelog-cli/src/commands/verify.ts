@@ -41,33 +41,35 @@ export const verify: Command = {
 
 async function show(report: VerifyReport, elapsedMs: number, terminal: Terminal): Promise<void> {
   const { colors } = terminal
-  await terminal.line(`${outcomeText(report, colors)}   ${colors.bold(report.directory)}`)
-  if (report.outcome === 'none') return await terminal.line('  There is no segment of a log in this directory.')
-  if (report.outcome === 'unread') return await terminal.line('  It is of format 1, and only the entries can tell where its records end: name them with --entries FILE.js.')
+  await terminal.prose(`${outcomeText(report, colors)}   ${colors.bold(report.directory)}`)
+  if (report.outcome === 'none') return await terminal.prose('  There is no segment of a log in this directory.')
+  if (report.outcome === 'unread') return await terminal.prose('  It is of format 1, and only the entries can tell where its records end: name them with --entries FILE.js.')
   const rate = report.bytes > 10_000_000 ? ` (${bytesText((report.bytes / elapsedMs) * 1000)}/s)` : ''
-  await terminal.line(`  ${plural(report.entries, 'entry', 'entries')}, ${offsetsText(report)}; ${bytesText(report.bytes)} in ${plural(report.segments.length, 'segment')}, read in ${durationText(elapsedMs)}${rate}`)
-  await terminal.line(`  ${colors.dim('end')}     ${endText(report, colors)}`)
-  if (report.writer.held !== false || report.writer.holder.pid !== undefined) await terminal.line(`  ${colors.dim('writer')}  ${writerText(report)}`)
+  await terminal.prose(`  ${plural(report.entries, 'entry', 'entries')}, ${offsetsText(report)}; ${bytesText(report.bytes)} in ${plural(report.segments.length, 'segment')}, read in ${durationText(elapsedMs)}${rate}`)
+  await terminal.prose(`  ${colors.dim('end')}     ${endText(report, colors)}`)
+  if (report.writer.held !== false || report.writer.holder.pid !== undefined) await terminal.prose(`  ${colors.dim('writer')}  ${writerText(report)}`)
   if (report.faultCount === 0) return await showTail(report, terminal)
   await terminal.line()
-  for (const fault of report.faults) await terminal.line(faultText(fault, colors))
+  for (const fault of report.faults) await terminal.prose(faultText(fault, colors))
   const hidden = report.faultCount - report.faults.length
-  if (hidden > 0) await terminal.line(colors.dim(`  … and ${plural(hidden, 'more fault')}`))
+  if (hidden > 0) await terminal.prose(colors.dim(`  … and ${plural(hidden, 'more fault')}`))
   await terminal.line()
-  await terminal.line(`  ${plural(report.entries, 'entry', 'entries')} can be read, ${countText(report.entriesBehindFirstFault)} of them behind the first fault.`)
-  if (isOutOfReach(report)) return await terminal.line(`  Nothing was changed. Nothing is known to be damaged: verify again when the ${report.faultCount === 1 ? 'file' : 'files'} can be read.`)
+  await terminal.prose(`  ${plural(report.entries, 'entry', 'entries')} can be read, ${countText(report.entriesBehindFirstFault)} of them behind the first fault.`)
+  if (isOutOfReach(report)) return await terminal.prose(`  Nothing was changed. Nothing is known to be damaged: verify again when the ${report.faultCount === 1 ? 'file' : 'files'} can be read.`)
   const path = shellText(report.directory)
-  await terminal.line(`  Nothing was changed. ${colors.bold('What now?')} Stop the writer, copy the directory, then:`)
-  await terminal.line(`    forelog dump ${path} > keep.ndjson   ${colors.dim('every entry that can be read')}`)
-  await terminal.line(`    forelog repair ${path} --dry-run     ${colors.dim('what can be mended, and what would be lost')}`)
+  await terminal.prose(`  Nothing was changed. ${colors.bold('What now?')} Stop the writer, copy the directory, then:`)
+  await terminal.commands([
+    [`forelog dump ${path} > keep.ndjson`, 'every entry that can be read'],
+    [`forelog repair ${path} --dry-run`, 'what can be mended, and what would be lost'],
+  ])
 }
 
 /** What there is to do about an end that a crash left. */
 async function showTail({ outcome, directory, writer }: VerifyReport, terminal: Terminal): Promise<void> {
   if (writer.held === true) return
-  if (outcome === 'torn') await terminal.line('  Nothing is to be done: the next opening cuts it off.')
+  if (outcome === 'torn') await terminal.prose('  Nothing is to be done: the next opening cuts it off.')
   if (outcome !== 'undecided') return
-  await terminal.line(`  Nothing was changed. ${terminal.colors.bold('What now?')} Copy the directory. Does somebody remember an acknowledged entry behind the last one, a client or another`)
-  await terminal.line('  system? Then it was damaged, and is to be restored. If nobody does, open the log: it goes on behind the last entry.')
-  await terminal.line(`    forelog tail ${shellText(directory)}   ${terminal.colors.dim('the newest entries that are whole')}`)
+  const what = 'Copy the directory. Does somebody remember an acknowledged entry behind the last one, a client or another system? Then it was damaged, and is to be restored.'
+  await terminal.prose(`  Nothing was changed. ${terminal.colors.bold('What now?')} ${what} If nobody does, open the log: it goes on behind the last entry.`)
+  await terminal.commands([[`forelog tail ${shellText(directory)}`, 'the newest entries that are whole']])
 }
