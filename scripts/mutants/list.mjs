@@ -32,6 +32,9 @@ const cursors = 'cursors/cursors.test.ts'
 const reader = 'log-reader.test.ts'
 const control = 'format/control-record.test.ts'
 const mistakes = 'mistakes-of-others.test.ts'
+const plan = 'retention/plan-retention.test.ts'
+const retention = 'retention/retention.test.ts'
+const notYetDurable = 'cursors/not-yet-durable.test.ts'
 
 /** @type {readonly Mutant[]} */
 export const mutants = [
@@ -1497,6 +1500,174 @@ export const mutants = [
     from: '      await runPooled(removeFile(fileSystem, cursorPath(this.#directory, name)))\n      await runPooled(syncDirectory(fileSystem, this.#directory))',
     to: '      await runPooled(removeFile(fileSystem, cursorPath(this.#directory, name)))',
     tests: [cursors],
+  },
+  {
+    name: 'retention: the age of a segment is when it was begun itself',
+    file: 'retention/plan-retention.ts',
+    from: '(live[count + 1]?.createdMs ?? Infinity)',
+    to: '(live[count]?.createdMs ?? Infinity)',
+    tests: [plan],
+  },
+  {
+    name: 'retention: a segment of unknown age is old',
+    file: 'retention/plan-retention.ts',
+    from: '(live[count + 1]?.createdMs ?? Infinity)',
+    to: '(live[count + 1]?.createdMs ?? 0)',
+    tests: [plan],
+  },
+  {
+    name: 'retention: the newest segment does not count for the size',
+    file: 'retention/plan-retention.ts',
+    from: 'let left = bytesOf(live)',
+    to: 'let left = bytesOf(live.slice(0, -1))',
+    tests: [plan],
+  },
+  {
+    name: 'retention: the newest segment goes for the size',
+    file: 'retention/plan-retention.ts',
+    from: 'while (left > maxBytes && count < live.length - 1)',
+    to: 'while (left > maxBytes && count < live.length)',
+    tests: [plan],
+  },
+  {
+    name: 'retention: the limit that asks for least decides',
+    file: 'retention/plan-retention.ts',
+    from: 'return Math.max(countBeyondBytes',
+    to: 'return Math.min(countBeyondBytes',
+    tests: [plan],
+  },
+  {
+    name: 'retention: what a cursor holds goes',
+    file: 'retention/plan-retention.ts',
+    from: 'const count = Math.min(wanted, holder === undefined ? wanted : countBelow(live, holder.offset + 1))',
+    to: 'const count = wanted',
+    tests: [plan],
+  },
+  {
+    name: 'retention: the entry behind the last commit of a cursor goes',
+    file: 'retention/plan-retention.ts',
+    from: 'countBelow(live, holder.offset + 1)',
+    to: 'countBelow(live, holder.offset + 2)',
+    tests: [plan],
+  },
+  {
+    name: 'retention: what the holding cursors have passed goes, and the others are not asked',
+    file: 'retention/plan-retention.ts',
+    from: 'slowest !== undefined ? countBelow(live, slowest.offset + 1)',
+    to: 'holder !== undefined ? countBelow(live, holder.offset + 1)',
+    tests: [plan, retention],
+  },
+  {
+    name: 'retention: opening does not wait for it',
+    file: 'write-ahead-log.ts',
+    from: 'await log.#retention.begin()',
+    to: 'void log.#retention.begin()',
+    tests: [retention],
+  },
+  {
+    name: 'retention: a roll is no reason to look',
+    file: 'write-ahead-log.ts',
+    from: '        this.#retention.runSoon()\n',
+    to: '',
+    tests: [retention],
+  },
+  {
+    name: 'retention: a log of format 1 takes every limit',
+    file: 'recovery/open-log.ts',
+    from: 'if (format === 1 && request.unfitForFormat1 !== undefined) throw request.unfitForFormat1',
+    to: '',
+    tests: [retention],
+  },
+  {
+    name: 'retention: a call takes every limit for a log of format 1',
+    file: 'write-ahead-log.ts',
+    from: 'if (unfit !== undefined) throw unfit',
+    to: '',
+    tests: [retention],
+  },
+  {
+    name: 'retention: cursors are not asked',
+    file: 'write-ahead-log.ts',
+    from: 'whileTruncating: (waitMs, run) => this.#cursors.whileTruncating(waitMs, run)',
+    to: 'whileTruncating: (_waitMs, run) => run({ holder: undefined, slowest: undefined })',
+    tests: [retention],
+  },
+  {
+    name: 'retention: files are removed before the mark is written',
+    file: 'segments/truncation.ts',
+    from: '  try {\n    yield* writer.writeLowWaterMark(offset)\n  } catch',
+    to: '  try {\n    for (const { path } of segments.live.slice(0, count)) yield* removeFile(segments.fileSystem, path)\n    yield* writer.writeLowWaterMark(offset)\n  } catch',
+    tests: [retention, truncation],
+  },
+  {
+    name: 'retention: what it dropped is not counted',
+    file: 'retention/retention-keeper.ts',
+    from: 'segmentsDropped: before.segmentsDropped + segments',
+    to: 'segmentsDropped: before.segmentsDropped',
+    tests: [retention],
+  },
+  {
+    name: 'retention: what is held back is told of at every run',
+    file: 'retention/retention-keeper.ts',
+    from: 'if (heldBy !== undefined && heldBy !== before.heldBy)',
+    to: 'if (heldBy !== undefined)',
+    tests: [retention],
+  },
+  {
+    name: 'retention: a file that could not be removed is forgotten',
+    file: 'retention/retention-keeper.ts',
+    from: '        why = error as Error\n',
+    to: '        why = error as Error\n        segments.forgetDead(segment)\n',
+    tests: [retention],
+  },
+  {
+    name: 'retention: the log goes on when its mark could not be written',
+    file: 'retention/retention-keeper.ts',
+    from: '        segments.leaveDead(freed)\n        if (error instanceof WalError && !isNoSpace(error)) this.#host.onFailure(error)\n',
+    to: '        segments.leaveDead(freed)\n',
+    tests: [retention],
+  },
+  {
+    name: 'retention: a commit is no reason to look',
+    file: 'retention/retention-keeper.ts',
+    from: '    this.#runIn(Math.max(0, this.#ranAtMs + betweenCommitsMs - performance.now()))\n',
+    to: '',
+    tests: [retention],
+  },
+  {
+    name: 'retention: nobody waits for a segment to come of age',
+    file: 'retention/retention-keeper.ts',
+    from: 'if (limits.maxAgeMs === undefined || nextMs === undefined) return\n',
+    to: 'return\n',
+    tests: [retention],
+  },
+  {
+    name: 'truncation goes by what can be read of a cursor',
+    file: 'cursors/cursor-shelf.ts',
+    from: 'if (least !== undefined && !holdsBackMore(least, seen)) claims.push(least)\n      else doubtful.push(name)',
+    to: 'claims.push(this.#claimOf(name, newest))',
+    tests: [notYetDurable],
+  },
+  {
+    name: 'truncation goes by a commit that it did not sync',
+    file: 'cursors/cursor-file.ts',
+    from: '    const { newest } = yield* readOpened(file)\n    yield* file.dataSync()\n',
+    to: '    const { newest } = yield* readOpened(file)\n',
+    tests: [notYetDurable],
+  },
+  {
+    name: 'truncation goes by a deletion that is not durable',
+    file: 'cursors/cursor-shelf.ts',
+    from: 'if (names !== undefined) await runPooled(syncDirectory(fileSystem, this.#directory))',
+    to: '',
+    tests: [notYetDurable],
+  },
+  {
+    name: 'a commit that failed stays in sight',
+    file: 'cursors/cursor-file.ts',
+    from: '      yield* wipeSlot(fileSystem, path, stored.sequence)\n',
+    to: '',
+    tests: [notYetDurable],
   },
 ]
 

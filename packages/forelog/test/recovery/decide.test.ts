@@ -190,6 +190,9 @@ describe('row G: which segments are the log', () => {
   })
 
   it('is refused if an id is there twice, if a previous id is not smaller, and if one begins behind the next', () => {
+    // No circle: 4 was cut off, and names 2.
+    const ahead = [one, two, segment(3, 20, 4), segment(4, 20, 2), segment(5, 30, 3)]
+    expect(decideSegments(ahead, 1)).toMatchObject({ action: 'refuse', code: 'ERR_WAL_CORRUPT', name: '3-20', why: expect.stringContaining('segment 4') as string })
     expect(decideSegments([one, two, segment(2, 11, 1), three], 1)).toMatchObject({ action: 'refuse', code: 'ERR_WAL_CORRUPT' })
     expect(decideSegments([one, segment(2, 10, 2), three], 1)).toMatchObject({ action: 'refuse', code: 'ERR_WAL_CORRUPT' })
     expect(decideSegments([one, segment(2, 21, 1), three], 1)).toMatchObject({ action: 'refuse', code: 'ERR_WAL_CORRUPT', name: '2-21' })

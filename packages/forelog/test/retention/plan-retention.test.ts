@@ -28,6 +28,12 @@ it('a clock that was set back keeps segments for longer, and takes none out of i
   expect(planRetention(setBack, { maxAgeMs: 1000 }, 51_001, nobody).count).toBe(2)
 })
 
+it('a segment that does not say when it was begun keeps those in front of it, as if it were new', () => {
+  const [first, second, third] = segments(3) as [RetainedSegment, RetainedSegment, RetainedSegment]
+  expect(planRetention([first, { ...second, createdMs: undefined }, third], { maxAgeMs: 1000 }, 99_999, nobody).count).toBe(0)
+  expect(planRetention([first, second, { ...third, createdMs: undefined }], { maxAgeMs: 1000 }, 99_999, nobody).count).toBe(1)
+})
+
 it('what every cursor has passed goes, and without cursors nothing does', () => {
   const limits = { passedByCursors: true }
   const count = (offset: number): number => planRetention(segments(4), limits, 0, { holder: undefined, slowest: { name: 'a', offset } }).count

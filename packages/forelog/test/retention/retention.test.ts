@@ -233,6 +233,20 @@ describe('retention and cursors', () => {
     expect(told.lines.filter(([, message]) => message.includes('held back'))).toHaveLength(1)
   })
 
+  it('has what a commit let go of dropped within a second, and not with the next look at what is held back', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'], now: 1_000_000 })
+    const log = await openOn(newDisk({ journal: false }), { maxSegmentSize, retention: { maxBytes: 4096 } })
+    const slow = await log.cursor('slow')
+    await fill(log, 300)
+    await log.applyRetention()
+    expect([log.firstOffset, log.stats().retention.heldBy]).toEqual([1, 'slow'])
+    await slow.commit(150)
+    await vi.advanceTimersByTimeAsync(1001)
+    await log.sync()
+    expect(log.firstOffset).toBeGreaterThan(130)
+    await log.close()
+  })
+
   it('does not wait for a cursor that does not hold, which learns what it lost', async () => {
     const log = await openOn(newDisk({ journal: false }), { maxSegmentSize, retention: { maxBytes: 4096 } })
     const loose = await log.cursor('loose', { hold: false })
@@ -347,6 +361,25 @@ describe('retention by hand', () => {
 })
 
 describe('retention and crashes', () => {
+  it('removes nothing before its mark is on stable storage: at each of its calls a crash leaves the log as it was, or as it is to be', async () => {
+    const disk = newDisk({ journal: false })
+    const log = await openOn(disk, { maxSegmentSize })
+    await fill(log, 200)
+    const crashed: SimulatedDisk[] = []
+    disk.onCall = () => void crashed.push(disk.afterCrash('none'), disk.afterCrash('process'))
+    const { firstOffset } = await log.applyRetention({ maxBytes: 4096 })
+    disk.onCall = undefined
+    await log.close()
+    const found = new Set<number>()
+    for (const left of crashed) {
+      const again = await openOn(left)
+      found.add(again.firstOffset)
+      assertWhole(await textsOf(again), again.firstOffset, 200)
+      await again.close()
+    }
+    expect([...found].sort((a, b) => a - b)).toEqual([1, firstOffset])
+  })
+
   it('a crash at any moment leaves all that is within the limits, and all that a cursor holds', async () => {
     const retention = { maxBytes: 4096 }
     const report = await exploreCrashes<{ readonly last: number } | { readonly committed: number } | { readonly first: number }>({
