@@ -10,7 +10,7 @@ export const directory = '/data/log'
 export function openLog(
   fileSystem: SimulatedDisk,
   format: 1 | 2,
-  options: Pick<OpenOptions, 'maxSegmentSize' | 'sync' | 'syncInterval' | 'commit'> = {},
+  options: Pick<OpenOptions, 'maxSegmentSize' | 'sync' | 'syncInterval' | 'commit' | 'retention'> = {},
 ): Promise<Log> {
   if (format === 1) return WriteAheadLog.open(directory, { ...options, fileSystem, format, entries: textEntries })
   return WriteAheadLog.open(directory, { ...options, fileSystem })

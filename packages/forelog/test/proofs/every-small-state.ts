@@ -383,7 +383,7 @@ async function checkState(script: Script, { disk, events }: State): Promise<void
     disk.onCall = undefined
     const expectation = new Expectation(events)
     expectation.check(log)
-    if (format === 2) expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log.lastOffset)
+    if (format === 2) expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log)
     const { firstOffset, lastOffset } = log
     await log.close()
     const again = await openScripted(disk, { format })

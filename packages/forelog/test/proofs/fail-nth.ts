@@ -276,7 +276,7 @@ class Run {
         const log = await openLog(left, this.#setting.format)
         const expectation = new Expectation(this.#journal)
         expectation.check(log)
-        if (this.#setting.format === 2) expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log.lastOffset)
+        if (this.#setting.format === 2) expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log)
         const { firstOffset, lastOffset } = log
         await log.close()
         const again = await openLog(left, this.#setting.format)

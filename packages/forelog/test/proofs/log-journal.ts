@@ -46,6 +46,8 @@ export class Expectation {
   /** Where the one cursor stands at the least, 'none' while nobody was told that it was made; and at the most. */
   #committed: Position = 'none'
   #committing: Position = 'none'
+  /** The same without cuts. */
+  #everCommitting: Position = 'none'
   /** A cut that was asked for, and of which nobody knows whether it was made. */
   #cutting: { readonly offset: number; readonly anyEnd?: boolean } | undefined
 
@@ -87,6 +89,7 @@ export class Expectation {
         return
       case 'committing':
         this.#committing = furthest(this.#committing, event.offset)
+        this.#everCommitting = furthest(this.#everCommitting, event.offset)
         return
       case 'committed':
         this.#committed = furthest(this.#committed, event.offset)
@@ -118,27 +121,33 @@ export class Expectation {
     return anyEnd ? lastOffset >= offset : lastOffset === offset
   }
 
-  /** Throws what is wrong with where the cursor of a log stands that was opened after the journal ended, and ends at `lastOffset`. */
-  checkCursor(position: Position, lastOffset: number): void {
+  /** Throws what is wrong with where the cursor of a log stands that was opened after the journal ended. */
+  checkCursor(position: Position, { firstOffset, lastOffset }: Pick<ReadLog, 'firstOffset' | 'lastOffset'>, holds = true): void {
+    if (holds && position !== 'none' && position + 1 < firstOffset) fail(`the cursor stands at ${position} and holds what is behind it, and the log begins at ${firstOffset}`)
     const isCut = this.#mayBeCutTo(lastOffset)
     const least = isCut ? noFurther(this.#committed, lastOffset) : this.#committed
     if (position === 'none') {
       if (least !== 'none') fail(`the cursor was committed up to ${least}, and is gone`)
-    } else if (this.#committing === 'none' || position > this.#committing) {
+    } else if (this.#committing === 'none' || this.#everCommitting === 'none') {
+      fail(`the cursor stands at ${position}, and was never made`)
+    } else if (position > (!holds && position < firstOffset ? this.#everCommitting : this.#committing)) {
+      // One that does not hold forgets a cut when what tells of it is truncated in front.
       fail(`the cursor stands at ${position}, and was never committed beyond ${this.#committing}`)
     } else if (least !== 'none' && position < least) {
       fail(`the cursor stands at ${position}, and was committed up to ${least}`)
     }
   }
 
-  /** Throws what is wrong with a log that was opened after the journal ended. */
-  check(log: ReadLog): void {
+  /** Throws what is wrong with a log that was opened after the journal ended; retention may have taken what is in front of `furthest`. */
+  check(log: ReadLog, furthest = 1): void {
     const { firstOffset, lastOffset } = log
     const isCut = this.#mayBeCutTo(lastOffset)
     if (lastOffset < this.#durable && !isCut) fail(`entries ${lastOffset + 1} to ${this.#durable} were acknowledged as durable and are lost`)
     if (lastOffset > this.#lastAppended) fail(`the log ends at ${lastOffset}, and ${this.#lastAppended} is the last that was appended`)
     if (firstOffset < this.#truncated) fail(`the log begins at ${firstOffset}, and was truncated before ${this.#truncated}`)
-    if (firstOffset > this.#truncating) fail(`the log begins at ${firstOffset}, and was never truncated beyond ${this.#truncating}`)
+    if (firstOffset > Math.max(this.#truncating, furthest)) {
+      fail(`the log begins at ${firstOffset}, and was never truncated beyond ${this.#truncating}, nor is there a limit that takes more than what is in front of ${furthest}`)
+    }
     let next = firstOffset
     for (const { offset, entry } of log.entriesSync()) {
       if (offset !== next) fail(`entry ${offset} stands where ${next} is next`)

@@ -2,12 +2,13 @@
  * Line 1 of docs/RELIABILITY.md: random workloads on a simulated disk that fails and crashes, at random moments, in random
  * ways; recoveries that crash in their turn; and what is found each time held against what the workload was told.
  */
-import { type Cursor, WalError } from '../../src/index.js'
+import { type Cursor, type RetentionOptions, WalError } from '../../src/index.js'
 import { Random } from '../../src/testing/random.js'
 import { type CrashOutcome, crashModes, SimulatedDisk } from '../../src/testing/index.js'
 import { entryOf, type Log, openLog } from './either-format.js'
 import { Expectation, type LogEvent, type Position } from './log-journal.js'
-import { inVirtualTime } from './virtual-time.js'
+import { anyLimits, isAgeAlone, Leash } from './retention-model.js'
+import { inVirtualTime, type VirtualTime } from './virtual-time.js'
 
 /** What the crashes were made of: floors on these keep the workload from becoming tame. */
 export interface CrashTally {
@@ -36,6 +37,18 @@ export interface CrashTally {
   withHold: number
   /** Truncations in front that a cursor stopped. */
   held: number
+  /** Of a log with limits; and of such a log while a call asked for what is beyond them to go, and while files went. */
+  withRetention: number
+  duringRetention: number
+  duringDropping: number
+  /** Of those that were opened again with limits, whatever they had before: where that dropped something. */
+  droppedByOpening: number
+  /** Openings and calls in which segments went for their age alone. */
+  droppedByAge: number
+  /** Segments that went by limits in the lives; calls for that, and of these the ones that a cursor held back. */
+  dropped: number
+  retained: number
+  heldBack: number
   /** Of a disk with so little room that it is full again and again. */
   onSmallDisk: number
   /** Openings that were refused for lack of room, and not once there was room. */
@@ -69,6 +82,14 @@ export function newTally(): CrashTally {
     withCursor: 0,
     withHold: 0,
     held: 0,
+    withRetention: 0,
+    duringRetention: 0,
+    duringDropping: 0,
+    droppedByOpening: 0,
+    dropped: 0,
+    retained: 0,
+    droppedByAge: 0,
+    heldBack: 0,
     onSmallDisk: 0,
     refusedForSpace: 0,
     tornTails: 0,
@@ -80,12 +101,14 @@ export function newTally(): CrashTally {
   }
 }
 
-type Phase = 'opening' | 'appending' | 'committing' | 'truncating' | 'cutting' | 'closing'
+type Phase = 'opening' | 'appending' | 'committing' | 'truncating' | 'retaining' | 'cutting' | 'closing'
 
 interface Shot {
   readonly disk: SimulatedDisk
   /** How much of the journal had happened. */
   readonly events: number
+  /** How late the log may begin by its limits. */
+  readonly furthest: number
 }
 
 const callsPerShot = 5
@@ -93,12 +116,14 @@ const callsPerShot = 5
 const callsPerNestedShot = 40
 const lives = 3
 const stepsPerLife = 12
+/** Of a log with limits: some kilobytes are the least that one can have. */
+const longerStepsPerLife = 16
 
 /** Runs the workload of one seed, and checks every crash of it; throws the first violation. The same seed does the same again. */
 export function crashSeed(seed: number, tally: CrashTally): Promise<void> {
-  return inVirtualTime(async () => {
+  return inVirtualTime(async (time) => {
     const random = new Random(seed)
-    const workload = new Workload(seed, random, tally)
+    const workload = new Workload(seed, random, time, tally)
     await workload.run()
     for (const shot of workload.shots) {
       const origin = shot.disk.origin as CrashOutcome
@@ -106,6 +131,7 @@ export function crashSeed(seed: number, tally: CrashTally): Promise<void> {
         if (workload.format === 1) tally.ofFormat1++
         if (workload.hasLatency) tally.withLatency++
         if (workload.capacityBytes !== undefined) tally.onSmallDisk++
+        if (workload.isRetained) tally.withRetention++
         await checkShot(shot, workload, random, tally)
       } catch (error) {
         const told = JSON.stringify(workload.journal.slice(Math.max(0, shot.events - 8), shot.events), shortened)
@@ -130,17 +156,23 @@ async function checkShot(shot: Shot, workload: Workload, random: Random, tally: 
   const events = journal.slice(0, shot.events)
   const known = [...events]
   const crashedAgain: Shot[] = []
+  const limits = workload.isRetained && random.chance(0.6) ? anyLimits(random, format) : undefined
+  const leash = limits === undefined ? undefined : await leashFor(disk, limits, workload, (looked, position) => checkFound(looked, position, events, shot.furthest, workload))
+  const furthest = (): number => leash?.furthest ?? shot.furthest
   disk.onCall = () => {
     if (!random.chance(1 / callsPerNestedShot)) return
-    crashedAgain.push({ disk: disk.afterCrash(random.chance(0.2) ? 'process' : undefined), events: known.length })
+    crashedAgain.push({ disk: disk.afterCrash(random.chance(0.2) ? 'process' : undefined), events: known.length, furthest: furthest() })
   }
-  const log = await openWithRoom(disk, format, tally)
+  const log = await openWithRoom(disk, format, tally, limits)
   if (log.recovery.tornBytes > 0) tally.tornTails++
   if (log.recovery.ambiguous) tally.ambiguous++
   if (log.recovery.clean) tally.clean++
-  new Expectation(events).check(log)
+  const isDropped = log.stats().retention.segmentsDropped > 0
+  if (isDropped) tally.droppedByOpening++
+  if (isDropped && isAgeAlone(limits)) tally.droppedByAge++
   const position = await positionIn(log)
-  new Expectation(events).checkCursor(position, log.lastOffset)
+  checkFound(log, position, events, furthest(), workload)
+  if (leash !== undefined) leash.log = log
   if (position !== 'none') {
     tally.withCursor++
     if (workload.holds !== false) tally.withHold++
@@ -154,33 +186,49 @@ async function checkShot(shot: Shot, workload: Workload, random: Random, tally: 
   const offset = await log.append(entryOf('more', format))
   if (offset !== lastOffset + 1) throw new Error(`the offset behind ${lastOffset} was ${offset}`)
   known.push({ kind: 'durable', last: offset })
-  if (position !== 'none') await goOn(log, position, offset, known)
+  if (position !== 'none') await goOn(log, position, offset, known, workload, leash)
   await log.close()
   disk.onCall = undefined
-  await checkAgain(known, disk, format, tally)
+  await checkAgain(known, disk, furthest(), workload, tally)
 
   for (const again of crashedAgain) {
     tally.crashes++
     tally.ofRecoveries++
-    await checkAgain(known.slice(0, again.events), again.disk, format, tally)
+    await checkAgain(known.slice(0, again.events), again.disk, again.furthest, workload, tally)
   }
 }
 
+function checkFound(log: Log, position: Position, events: readonly LogEvent[], furthest: number, { holds }: Workload): void {
+  const expectation = new Expectation(events)
+  expectation.check(log, furthest)
+  expectation.checkCursor(position, log, holds !== false)
+}
+
+/** What limits permit to an opening of what is on a disk: a copy of it is opened without any. */
+async function leashFor(disk: SimulatedDisk, limits: RetentionOptions | undefined, { format, holds }: Workload, check: (looked: Log, position: Position) => void = () => {}): Promise<Leash> {
+  const copy = disk.copy()
+  copy.capacityBytes = undefined
+  const looked = await openLog(copy, format)
+  const position = await positionIn(looked)
+  check(looked, position)
+  return new Leash(looked, limits, { holds: holds !== false, position })
+}
+
 /** The cursor is opened where it was listed, and goes on. */
-async function goOn(log: Log, position: number, offset: number, known: LogEvent[]): Promise<void> {
+async function goOn(log: Log, position: number, offset: number, known: LogEvent[], { holds }: Workload, leash: Leash | undefined): Promise<void> {
   const cursor = await log.cursor(cursorName)
-  if (cursor.offset !== position) throw new Error(`the cursor was listed at ${position}, and opened at ${cursor.offset}`)
-  known.push({ kind: 'position', offset: position }, { kind: 'committing', offset })
+  if (leash !== undefined) leash.openAt = () => cursor.offset
+  // Where retention went beyond one that does not hold meanwhile, see `checkCursor`.
+  if (cursor.offset !== position && (holds !== false || cursor.lost === undefined)) throw new Error(`the cursor was listed at ${position}, and opened at ${cursor.offset}`)
+  known.push({ kind: 'position', offset: cursor.offset }, { kind: 'committing', offset })
   await cursor.commit(offset)
   known.push({ kind: 'committed', offset })
 }
 
-async function checkAgain(events: readonly LogEvent[], disk: SimulatedDisk, format: 1 | 2, tally: CrashTally): Promise<void> {
+async function checkAgain(events: readonly LogEvent[], disk: SimulatedDisk, furthest: number, workload: Workload, tally: CrashTally): Promise<void> {
   // The copy has no lock and no hook: the log is looked at, and thrown away with its disk.
-  const log = await openWithRoom(disk.copy(), format, tally)
-  const expectation = new Expectation(events)
-  expectation.check(log)
-  expectation.checkCursor(await positionIn(log), log.lastOffset)
+  const log = await openWithRoom(disk.copy(), workload.format, tally)
+  checkFound(log, await positionIn(log), events, furthest, workload)
 }
 
 const cursorName = 'position'
@@ -192,15 +240,16 @@ async function positionIn(log: Log): Promise<Position> {
 }
 
 /** A full disk may have no room for what recovery keeps: then it is refused, and no more than that, until there is. */
-async function openWithRoom(disk: SimulatedDisk, format: 1 | 2, tally: CrashTally): Promise<Log> {
+async function openWithRoom(disk: SimulatedDisk, format: 1 | 2, tally: CrashTally, retention?: RetentionOptions): Promise<Log> {
+  const options = retention === undefined ? {} : { retention }
   try {
-    return await openLog(disk, format)
+    return await openLog(disk, format, options)
   } catch (error) {
     if (disk.capacityBytes === undefined || (error as WalError).code !== 'ERR_WAL_NO_SPACE') throw error
     tally.refusedForSpace++
   }
   disk.capacityBytes = undefined
-  return await openLog(disk, format)
+  return await openLog(disk, format, options)
 }
 
 class Workload {
@@ -211,12 +260,16 @@ class Workload {
   readonly capacityBytes: number | undefined
   /** Of the cursor; undefined: as it is by default. */
   readonly holds: boolean | undefined
+  /** Whether its lives may have limits. */
+  readonly isRetained: boolean
   readonly #seed: number
   readonly #random: Random
+  readonly #time: VirtualTime
   readonly #tally: CrashTally
   #disk: SimulatedDisk
   #phase: Phase = 'opening'
   #log: Log | undefined
+  #leash: Leash | undefined
   /** Of this life; none in some, and in format 1. */
   #cursor: Cursor<unknown> | undefined
   #sync: 'always' | 'interval' | 'manual' = 'always'
@@ -224,13 +277,15 @@ class Workload {
   #last = 0
   #payloads = 0
 
-  constructor(seed: number, random: Random, tally: CrashTally) {
+  constructor(seed: number, random: Random, time: VirtualTime, tally: CrashTally) {
     this.#seed = seed
     this.#random = random
+    this.#time = time
     this.#tally = tally
     this.format = random.chance(0.2) ? 1 : 2
     this.hasLatency = random.chance(0.4)
     this.holds = random.pick([undefined, true, false])
+    this.isRetained = random.chance(0.4)
     this.capacityBytes = random.chance(0.15) ? 6_000 + random.below(14_000) : undefined
     const latency = new Random(seed)
     const { capacityBytes } = this
@@ -263,6 +318,8 @@ class Workload {
       if (isRoll) this.#tally.duringRoll++
       if (this.#phase === 'truncating') this.#tally.duringTruncation++
       if (this.#phase === 'cutting') this.#tally.duringCut++
+      if (this.#phase === 'retaining') this.#tally.duringRetention++
+      if (this.isRetained && kind === 'remove' && path.endsWith('.wal') && this.#phase !== 'truncating' && this.#phase !== 'cutting') this.#tally.duringDropping++
       if (this.#phase === 'committing') this.#tally.duringCommit++
       if (this.#phase === 'opening') this.#tally.duringOpening++
       if (this.#phase === 'closing') this.#tally.duringClosing++
@@ -271,7 +328,7 @@ class Workload {
 
   #shoot(): void {
     const mode = this.#random.chance(0.1) ? 'process' : crashModes[1 + this.#random.below(crashModes.length - 1)]
-    this.shots.push({ disk: this.#disk.afterCrash(mode), events: this.journal.length })
+    this.shots.push({ disk: this.#disk.afterCrash(mode), events: this.journal.length, furthest: this.#leash?.furthest ?? 1 })
   }
 
   #kill(): void {
@@ -285,6 +342,12 @@ class Workload {
     const random = this.#random
     this.#phase = 'opening'
     this.#sync = (['always', 'always', 'interval', 'manual'] as const)[random.below(4)] ?? 'always'
+    const limits = this.isRetained && random.chance(0.8) ? anyLimits(random, this.format) : undefined
+    if (this.isRetained) {
+      // Whoever sets the clock, sets it forward or back.
+      if (random.chance(0.3)) this.#time.wallMs += random.below(10_000) - 5000
+      this.#leash = await leashFor(this.#disk, limits, this)
+    }
     if (random.chance(0.6)) this.#injectFault()
     const log = await openLog(this.#disk, this.format, {
       // So small that each group has a segment of its own, middling, or so large that nothing is rolled.
@@ -292,17 +355,20 @@ class Workload {
       sync: this.#sync,
       commit: random.pick(['auto', 'inline', 'background']),
       ...(this.#sync === 'interval' ? { syncInterval: 1 + random.below(10) } : {}),
+      ...(limits === undefined ? {} : { retention: limits }),
     })
     this.#log = log
+    if (this.#leash !== undefined) this.#leash.log = log
     this.journal.push({ kind: 'opened', firstOffset: log.firstOffset, lastOffset: log.lastOffset })
     this.#last = log.lastOffset
     this.#phase = 'appending'
     this.#cursor = undefined
     if (this.format === 2 && random.chance(0.6)) await this.#openCursor(log)
-    for (let step = 0; step < stepsPerLife; step++) await this.#step(log)
+    for (let step = 0; step < (this.isRetained ? longerStepsPerLife : stepsPerLife); step++) await this.#step(log)
     this.#phase = 'closing'
     await log.close()
     this.#durable(this.#last)
+    this.#tally.dropped += log.stats().retention.segmentsDropped
     this.#log = undefined
   }
 
@@ -338,7 +404,8 @@ class Workload {
     const random = this.#random
     const choice = random.below(100)
     try {
-      if (choice < 35) await this.#append(log)
+      if (this.isRetained && random.chance(0.25)) await this.#retainOrWait(log)
+      else if (choice < 35) await this.#append(log)
       else if (choice < 55) await settleAll(Array.from({ length: 2 + random.below(5) }, () => this.#append(log)))
       else if (choice < 70) await this.#appendBatch(log)
       else if (choice < 78) this.#appendSync(log)
@@ -346,7 +413,7 @@ class Workload {
       else if (choice < 92) await this.#truncate(log)
       else if (choice < 96) await this.#cut(log)
       else if (choice < 98) await this.#readOn(log)
-      else new Expectation(this.journal).check(log)
+      else new Expectation(this.journal).check(log, this.#leash?.furthest)
     } catch (error) {
       if (!(error instanceof WalError) || error.code !== 'ERR_WAL_NO_SPACE' || log.state !== 'open') throw error
       // The log goes on, and what it refused is not there.
@@ -365,7 +432,7 @@ class Workload {
   #payload(): string {
     this.#payloads++
     const text = `${this.#seed}:${this.#payloads}:`
-    return text.padEnd(this.#random.below(this.#random.chance(0.1) ? 1500 : 80), String.fromCharCode(65 + (this.#payloads % 26)))
+    return text.padEnd(this.#random.below(this.#random.chance(0.1) ? 1500 : this.isRetained ? 500 : 80), String.fromCharCode(65 + (this.#payloads % 26)))
   }
 
   #ask(count: number, batch: boolean): { payloads: string[]; last: number } {
@@ -404,7 +471,7 @@ class Workload {
   async #truncate(log: Log): Promise<void> {
     const wanted = log.firstOffset + this.#random.below(this.#last + 2 - log.firstOffset)
     // Not beyond what a cursor holds, open or not; after a commit that failed it can stand at either place.
-    const position = await positionIn(log)
+    const position = this.#cursor?.offset ?? (await positionIn(log))
     const isHeld = position !== 'none' && this.holds !== false && position + 1 < wanted
     const offset = isHeld ? position + 1 : wanted
     if (isHeld) this.#tally.held++
@@ -415,6 +482,40 @@ class Workload {
     if (isHeld && log.firstOffset > offset) throw new Error(`the cursor holds ${offset}, and the log begins at ${log.firstOffset}`)
     // Format 1 frees whole segments only.
     this.journal.push({ kind: 'truncated', offset: this.format === 2 ? offset : log.firstOffset })
+  }
+
+  /** What is beyond limits goes, beside other calls or alone; or time passes, and with it timers come that have that done. */
+  async #retainOrWait(log: Log): Promise<void> {
+    const random = this.#random
+    const choice = random.below(10)
+    if (choice < 3) {
+      this.#time.pass(500 + random.below(4000))
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    } else if (choice < 8) {
+      const limits = await this.#retain(log)
+      // Format 1 keeps what says which offset is next.
+      if (this.format === 2) this.#leash?.checkDone(log, limits)
+    } else {
+      await settleAll([this.#readOn(log), this.#append(log), this.#retain(log)])
+    }
+  }
+
+  async #retain(log: Log): Promise<RetentionOptions | undefined> {
+    const leash = this.#leash as Leash
+    const limits = this.#random.chance(0.5) ? anyLimits(this.#random, this.format) : undefined
+    leash.asked = limits
+    this.#phase = 'retaining'
+    try {
+      const { segments, firstOffset, heldBy } = await log.applyRetention(limits)
+      this.journal.push({ kind: 'truncated', offset: firstOffset })
+      this.#tally.retained++
+      if (heldBy !== undefined) this.#tally.heldBack++
+      if (segments > 0 && isAgeAlone(limits)) this.#tally.droppedByAge++
+      return limits
+    } finally {
+      this.#phase = 'appending'
+      leash.asked = undefined
+    }
   }
 
   /** Mostly the newest few, as a replica does; now and then all of it. */
@@ -429,6 +530,8 @@ class Workload {
     this.#last = offset
     await cut
     this.#phase = 'appending'
+    const cursor = this.#leash?.cursor
+    if (cursor !== undefined && cursor.position !== 'none') cursor.position = Math.min(cursor.position, offset)
     // A cut at the last offset changes nothing, and makes nothing durable.
     if (log.durableOffset >= offset) this.journal.push({ kind: 'cut', offset })
     else this.journal.push({ kind: 'not cut', offset })
@@ -441,7 +544,8 @@ class Workload {
     if (before === 'none') this.journal.push({ kind: 'committing', offset: log.firstOffset - 1 })
     const cursor = await log.cursor(cursorName, { follow: false, ...(holds === undefined ? {} : { hold: holds }) })
     this.#phase = 'appending'
-    new Expectation(this.journal).checkCursor(cursor.offset, log.lastOffset)
+    if (this.#leash !== undefined) this.#leash.openAt = () => cursor.offset
+    new Expectation(this.journal).checkCursor(cursor.offset, log, holds !== false)
     this.journal.push({ kind: 'position', offset: cursor.offset })
     this.#cursor = cursor
   }
@@ -453,21 +557,33 @@ class Workload {
     // What was truncated in front of it is passed over, as if it were done.
     const { lost } = cursor
     if (lost !== undefined) {
-      this.#beginCommit(lost.last)
-      await cursor.skipLost()
-      this.#endCommit(lost.last)
+      if (this.holds !== false) throw new Error(`the cursor holds, and has lost ${lost.first} to ${lost.last}`)
+      // More may go before it looks.
+      this.#beginCommit(log.durableOffset)
+      const skipped = await cursor.skipLost()
+      this.#endCommit(skipped?.last ?? lost.last)
     }
-    let left = 1 + this.#random.below(6)
-    let last: number | undefined
-    for await (const { offset } of cursor) {
-      last = offset
-      if (--left === 0) break
-    }
+    const last = await this.#takeSome(cursor)
     if (last === undefined) return
     if (last > log.durableOffset) throw new Error(`the cursor gave entry ${last}, and the log is durable up to ${log.durableOffset}`)
     this.#beginCommit(last)
     await cursor.commit(last)
     this.#endCommit(last)
+  }
+
+  async #takeSome(cursor: Cursor<unknown>): Promise<number | undefined> {
+    let left = 1 + this.#random.below(6)
+    let last: number | undefined
+    try {
+      for await (const { offset } of cursor) {
+        last = offset
+        if (--left === 0) break
+      }
+    } catch (error) {
+      if ((error as WalError).code !== 'ERR_WAL_OFFSET_OUT_OF_RANGE') throw error
+      if (this.holds !== false) throw new Error(`the cursor holds, and what it needs is gone: ${String(error)}`, { cause: error })
+    }
+    return last
   }
 
   #beginCommit(offset: number): void {
@@ -490,7 +606,7 @@ class Workload {
 }
 
 /** Waits for all, then throws the first failure: none may be left under way when its error is judged. */
-async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
+async function settleAll(promises: readonly Promise<unknown>[]): Promise<void> {
   const results = await Promise.allSettled(promises)
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }

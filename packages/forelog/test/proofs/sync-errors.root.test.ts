@@ -43,7 +43,7 @@ async function checkAfter(directory: string, events: readonly LogEvent[]): Promi
     const log = await WriteAheadLog.open(directory)
     try {
       expectation.check(log)
-      expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log.lastOffset)
+      expectation.checkCursor((await log.cursors())[0]?.offset ?? 'none', log)
     } finally {
       await log.close()
     }

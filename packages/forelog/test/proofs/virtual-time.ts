@@ -1,17 +1,20 @@
 /**
  * Time that passes by turns of the event loop, one millisecond each, instead of by the clock: timers then come at the same places
- * whenever a program is run again, on a slow machine and on a fast one.
+ * whenever a program is run again, on a slow machine and on a fast one. The wall clock stands still until it is told to go on.
  */
-export async function inVirtualTime<T>(run: () => Promise<T>): Promise<T> {
+export async function inVirtualTime<T>(run: (time: VirtualTime) => Promise<T>): Promise<T> {
   const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis
+  const realNow = Date.now
   const time = new VirtualTime()
   globalThis.setTimeout = ((wake: () => void, delayMs: number) => time.set(wake, delayMs)) as unknown as typeof setTimeout
   globalThis.clearTimeout = ((timer: VirtualTimer | undefined) => time.clear(timer)) as unknown as typeof clearTimeout
   performance.now = () => time.nowMs
+  Date.now = () => time.wallMs
   try {
-    return await run()
+    return await run(time)
   } finally {
     time.stop()
+    Date.now = realNow
     globalThis.setTimeout = realSetTimeout
     globalThis.clearTimeout = realClearTimeout
     delete (performance as { now?: unknown }).now
@@ -25,8 +28,10 @@ interface VirtualTimer {
   unref(): VirtualTimer
 }
 
-class VirtualTime {
+export class VirtualTime {
   nowMs = 1
+  /** Some day. Whoever sets the clock changes this alone. */
+  wallMs = 1_800_000_000_000
   #timers: VirtualTimer[] = []
   #ticking = false
 
@@ -43,6 +48,12 @@ class VirtualTime {
 
   stop(): void {
     this.#timers = []
+  }
+
+  /** So much passes at once, by both clocks; timers that are due by then wake in the next turn. */
+  pass(ms: number): void {
+    this.nowMs += ms
+    this.wallMs += ms
   }
 
   #tick(): void {
