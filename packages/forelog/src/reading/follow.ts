@@ -60,6 +60,7 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
 
   async *#follow(): AsyncGenerator<StoredEntry<E>, undefined> {
     const forget = onAbort(this.#options.signal, () => this.#stopWaiting?.())
+    const leave = this.#tail.join()
     let end: (() => void) | undefined
     try {
       if (this.#hasEnded()) return
@@ -95,6 +96,7 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
       }
     } finally {
       forget()
+      leave()
       end?.()
     }
   }

@@ -5,8 +5,13 @@
 import { runPooled } from '../steps.js'
 import { type GrowingLog, SpareMemory, TailReader, type TailRun } from './tail-reader.js'
 
-/** Bytes of records that are kept for those who come after the first. */
-const keptBytes = 4 * 1024 * 1024
+/**
+ * Bytes of records that are kept for those who come after the first: more where many follow. What is kept for long is old by the collector's measure
+ * when it is let go of, and tens of MiB of it may gather before that looks at what is old.
+ */
+const keptBytes = 1024 * 1024
+const keptForManyBytes = 4 * 1024 * 1024
+const manyFollowers = 16
 const readBytes = 256 * 1024
 
 export class SharedTail {
@@ -17,12 +22,21 @@ export class SharedTail {
   /** Contiguous, the oldest first. */
   readonly #runs: TailRun[] = []
   #bytes = 0
+  #followers = 0
   #knownCuts = 0
   #reader: TailReader | undefined
   #reading: Promise<void> | undefined
 
   constructor(log: GrowingLog) {
     this.#log = log
+  }
+
+  /** Somebody follows, until what is returned is called. */
+  join(): () => void {
+    this.#followers++
+    return () => {
+      this.#followers--
+    }
   }
 
   /** Something has happened to the log: whoever waits looks again. */
@@ -76,7 +90,8 @@ export class SharedTail {
     if (run === undefined || this.#log.segments.cutCount !== cuts) return this.#forget()
     this.#runs.push(run)
     this.#bytes += run.bytes.length
-    while (this.#bytes > keptBytes && this.#runs.length > 1) this.#bytes -= (this.#runs.shift() as TailRun).bytes.length
+    const most = this.#followers < manyFollowers ? keptBytes : keptForManyBytes
+    while (this.#bytes > most && this.#runs.length > 1) this.#bytes -= (this.#runs.shift() as TailRun).bytes.length
   }
 
   #forget(): void {

@@ -218,4 +218,55 @@ describe('follow', () => {
     expect([(await slow.next()).value?.offset, (await fast.next()).value?.offset]).toEqual([61, 61])
     await log.close()
   })
+
+  it.each([1, 20])('catches up with a writer that goes on, %i together, through rolls, each entry once and with its own bytes', async (followers) => {
+    const log = await open(newDisk(), { maxSegmentSize: 300_000 })
+    const append = (): Promise<unknown> => {
+      const first = log.lastOffset + 1
+      return log.appendBatch(Array.from({ length: 100 }, (_, index) => Buffer.alloc(1000 + index, `${first + index} `)))
+    }
+    await append()
+    const shown = Array.from({ length: followers }, () => ({ next: 1, entries: log.follow({ from: 1 })[Symbol.asyncIterator]() }))
+    const step = async (each: (typeof shown)[number]): Promise<void> => {
+      const { value } = await each.entries.next()
+      const { payload: bytes } = (value as StoredEntry<RawEntry>).entry
+      expect([value?.offset, bytes.length, bytes.buffer.byteLength, Buffer.from(bytes.subarray(0, 6)).toString()]).toEqual([
+        each.next,
+        1000 + ((each.next - 1) % 100),
+        1000 + ((each.next - 1) % 100),
+        `${each.next} `.repeat(6).slice(0, 6),
+      ])
+      each.next++
+    }
+    await Promise.all(shown.map(step))
+    // More than is kept for them, of which all begin to read the same.
+    for (let count = 0; count < 60; count++) await append()
+    const writing = (async () => {
+      while (log.lastOffset < 8000) await append()
+    })()
+    await Promise.all(
+      shown.map(async (each) => {
+        while (each.next <= 8000) await step(each)
+      }),
+    )
+    await writing
+    expect(log.segments().length).toBeGreaterThan(20)
+    await log.close()
+  })
+
+  it('tells those who were left far behind that they were truncated in front of, and hands out nothing else', async () => {
+    const log = await open(newDisk(), { maxSegmentSize: 300_000 })
+    const append = (): Promise<unknown> => log.appendBatch(Array.from({ length: 100 }, () => new Uint8Array(1000).fill(7)))
+    await append()
+    const left = log.follow({ from: 1 })[Symbol.asyncIterator]()
+    let next = 1
+    for (; next <= 10; next++) expect((await left.next()).value?.offset).toBe(next)
+    for (let count = 0; count < 60; count++) await append()
+    for (; next <= 350; next++) expect((await left.next()).value?.offset).toBe(next)
+    await log.truncateBefore(3000)
+    expect(await codeOf(left.next())).toBe('ERR_WAL_OFFSET_OUT_OF_RANGE')
+    const behind = log.follow({ from: 3000 })[Symbol.asyncIterator]()
+    expect((await behind.next()).value?.offset).toBe(3000)
+    await log.close()
+  })
 })
