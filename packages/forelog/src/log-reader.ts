@@ -14,7 +14,7 @@ import { checkNames, defaultDirectoryMode, defaultFileMode, resolveDirectory } f
 import type { Cursor, CursorInfo, CursorOptions } from './reading/cursor.js'
 import { EntryReader, outOfRange, type StoredEntry } from './reading/entry-reader.js'
 import { checkReadOptions, entryIterable, type EntryStream, entryStream, type ReadOptions } from './reading/entry-stream.js'
-import { followLog, type FollowOptions } from './reading/follow.js'
+import { followLog, type FollowOptions, type Watch } from './reading/follow.js'
 import type { LogReader } from './reading/log-reader.js'
 import { SharedTail } from './reading/shared-tail.js'
 import type { GrowingLog } from './reading/tail-reader.js'
@@ -61,6 +61,8 @@ export class OpenedReader<out E> implements LogReader<E> {
   #looking: Promise<void> | undefined
   #lookedAtMs = 0
   #followers = 0
+  /** Those of them that wait for the other process. */
+  #waiting = 0
   #watch: DirectoryWatch | undefined
   #timer: NodeJS.Timeout | undefined
   /** Something has happened since the last look began. */
@@ -246,7 +248,7 @@ export class OpenedReader<out E> implements LogReader<E> {
 
   // ── Following
 
-  async #beginFollowing(): Promise<() => void> {
+  async #beginFollowing(): Promise<Watch> {
     this.#followers++
     if (this.#followers === 1) this.#startWatching()
     try {
@@ -255,7 +257,15 @@ export class OpenedReader<out E> implements LogReader<E> {
       this.#endFollowing()
       throw error
     }
-    return () => this.#endFollowing()
+    return { wait: () => this.#wait(), end: () => this.#endFollowing() }
+  }
+
+  /** The writer is another process as a rule: who waits for it is not done, and ends by an abort, or by closing this. */
+  #wait(): () => void {
+    if (++this.#waiting === 1) this.#timer?.ref()
+    return () => {
+      if (--this.#waiting === 0) this.#timer?.unref()
+    }
   }
 
   #endFollowing(): void {
@@ -269,7 +279,7 @@ export class OpenedReader<out E> implements LogReader<E> {
       if (name === undefined || basename(name).endsWith('.wal')) stir()
     })
     this.#timer = setInterval(stir, this.#watch === undefined ? pollMs : pollBehindWatchMs)
-    this.#timer.unref()
+    if (this.#waiting === 0) this.#timer.unref()
   }
 
   #stopWatching(): void {

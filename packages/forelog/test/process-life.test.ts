@@ -4,9 +4,11 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { WriteAheadLog } from '../src/write-ahead-log.js'
 import { type Compiled, compile } from './proofs/real-writer/compile.js'
+import type { Ending } from './process-life/follow-reader.js'
 import type { LastWords, Scenario } from './process-life/open-log.js'
 
 let compiled: Compiled
@@ -78,3 +80,28 @@ it('a close that nobody waits for keeps the process alive to its end', async () 
   expect(log.recovery.clean).toBe(true)
   await log.close()
 })
+
+it.for<Ending>(['abort', 'close', 'break', 'return', 'SIGTERM', 'cursor: abort', 'cursor: close', 'cursor: SIGTERM'])(
+  'a follower of the log of another process keeps its own alive while it waits, and no longer: %s',
+  async (ending) => {
+    await using log = await WriteAheadLog.open(directory)
+    await log.append(new Uint8Array(1))
+    const child = spawn(process.execPath, [compiled.path('../process-life/follow-reader.ts'), directory, ending], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const killer = setTimeout(() => child.kill('SIGKILL'), 30_000)
+    const ended = once(child, 'close')
+    const lines: string[] = []
+    let ticks = 0
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line !== 'tick') {
+        lines.push(line)
+        ticks = 0
+      } else if (++ticks === 5) {
+        // It has had nothing to do for a while.
+        if (log.lastOffset === 1) await log.append(new Uint8Array(1))
+        else if (ending.endsWith('SIGTERM')) child.kill('SIGTERM')
+      }
+    }
+    clearTimeout(killer)
+    expect({ ended: await ended, lines }).toEqual({ ended: [0, null], lines: ['1', '2', 'over'] })
+  },
+)

@@ -11,12 +11,19 @@ import { type GrowingLog, TailReader, type TailRun } from './tail-reader.js'
 /** What to follow, and how: see {@link ReadOptions}. */
 export type FollowOptions = Pick<ReadOptions, 'from' | 'copy' | 'signal'>
 
+/** Of a log that another process writes: it is looked at until `end`. */
+export interface Watch {
+  /** A follower waits, until what this returns is called: what it waits for can come though this process has nothing else to do. */
+  wait(): () => void
+  end(): void
+}
+
 /** Entries that are decoded at once; a follower that is not asked for more holds no more. */
 const entriesPerBatch = 256
 /** Bytes that a follower reads for itself, when it is behind. */
 const ownReadBytes = 64 * 1024
 
-export function followLog<E>(log: GrowingLog, tail: SharedTail, options: FollowOptions, begin?: () => Promise<() => void>): AsyncIterable<StoredEntry<E>> {
+export function followLog<E>(log: GrowingLog, tail: SharedTail, options: FollowOptions, begin?: () => Promise<Watch>): AsyncIterable<StoredEntry<E>> {
   return { [Symbol.asyncIterator]: () => new Follower<E>(log, tail, options, begin) }
 }
 
@@ -24,7 +31,7 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
   readonly #log: GrowingLog
   readonly #tail: SharedTail
   readonly #options: FollowOptions
-  readonly #begin: (() => Promise<() => void>) | undefined
+  readonly #begin: (() => Promise<Watch>) | undefined
   readonly #entries: AsyncGenerator<StoredEntry<E>, undefined>
   #stopped = false
   #stopWaiting: (() => void) | undefined
@@ -35,7 +42,7 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
   /** Where the last batch began. */
   #reached: { readonly run: TailRun; readonly offset: number; readonly at: number } | undefined
 
-  constructor(log: GrowingLog, tail: SharedTail, options: FollowOptions, begin: (() => Promise<() => void>) | undefined) {
+  constructor(log: GrowingLog, tail: SharedTail, options: FollowOptions, begin: (() => Promise<Watch>) | undefined) {
     this.#log = log
     this.#tail = tail
     this.#options = options
@@ -61,16 +68,18 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
   async *#follow(): AsyncGenerator<StoredEntry<E>, undefined> {
     const forget = onAbort(this.#options.signal, () => this.#stopWaiting?.())
     const leave = this.#tail.join()
-    let end: (() => void) | undefined
+    let watch: Watch | undefined
     try {
       if (this.#hasEnded()) return
-      end = await this.#begin?.()
+      watch = await this.#begin?.()
       this.#standAt(this.#options.from ?? this.#log.firstOffset)
       for (let attempt = 1; !this.#hasEnded(); ) {
         this.#assertStanding()
         if (this.#next > this.#log.durableOffset) {
+          const waited = watch?.wait()
           await this.#tail.wait((stop) => (this.#stopWaiting = stop))
           this.#stopWaiting = undefined
+          waited?.()
           continue
         }
         let run: TailRun | undefined
@@ -97,7 +106,7 @@ class Follower<E> implements AsyncIterableIterator<StoredEntry<E>> {
     } finally {
       forget()
       leave()
-      end?.()
+      watch?.end()
     }
   }
 

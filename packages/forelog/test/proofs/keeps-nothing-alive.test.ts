@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { compile } from './real-writer/compile.js'
 
-it('an open log, its retention, a reader beside it, and those who follow them keep no process alive', () => {
+it('an open log, its retention, a reader beside it, and those who follow the log keep no process alive', () => {
   const compiled = compile('real-writer')
   const home = mkdtempSync(join(tmpdir(), 'forelog-alive-'))
   try {
@@ -19,7 +19,7 @@ it('an open log, its retention, a reader beside it, and those who follow them ke
       const reader = await WriteAheadLog.openReader(${JSON.stringify(home)})
       const follow = async (source) => { for await (const { offset } of source.follow()) console.log(offset) }
       void follow(log)
-      void follow(reader)
+      await reader.get(1)
     `
     const { status, signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 30_000 })
     expect([signal, stderr, status]).toEqual([null, '', 0])
