@@ -20,7 +20,7 @@ const floors = {
   cursors: ['reading', ...segmentsAndBelow],
 
   // Looks at logs, and mends them, without opening them; beside the log, and neither knows of the other.
-  maintenance: ['recovery', ...segmentsAndBelow],
+  maintenance: ['cursors', 'recovery', ...segmentsAndBelow],
 
   // Logs as ends of pipelines; knows no log, only what it does to one.
   streams: ['options', ...ground],

@@ -26,6 +26,25 @@ test('a copy that is made while the log is appended to has all that was acknowle
   }
 })
 
+test('a copy has the cursors, none of them beyond its end, and what was committed goes on there', async () => {
+  const directory = temporaryDirectory()
+  await using log = await WriteAheadLog.open(join(directory, 'log'))
+  await log.appendBatch(Array.from({ length: 10 }, (_, index) => new Uint8Array(10).fill(index)))
+  await using cursor = await log.cursor('shipper')
+  await cursor.commit(4)
+
+  const backingUp = backUp(log, join(directory, 'copy'))
+  await log.append(new Uint8Array(10))
+  await cursor.commit(11)
+  await backingUp
+
+  await using copy = await WriteAheadLog.open(join(directory, 'copy'))
+  const [found] = await copy.cursors()
+  expect(found?.name).toBe('shipper')
+  expect(found?.offset).toBeGreaterThanOrEqual(4)
+  expect(found?.offset).toBeLessThanOrEqual(copy.lastOffset)
+})
+
 test('the figures are those of the log', async () => {
   await using log = await WriteAheadLog.open(temporaryDirectory())
   await log.append(new Uint8Array(1))

@@ -2,23 +2,29 @@
  * What a service does with its log besides appending: watching it, backing it up, coming back from a backup.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type LogStats, type RecoveryReport, salvage, type SegmentInfo, verify, WriteAheadLog } from 'forelog'
 
 // #region backup
-/** Copies a log while it is in use. The copy has all that was acknowledged before the call, and opens like any log. */
-export async function backUp(log: { segments(): readonly SegmentInfo[] }, to: string): Promise<void> {
-  await mkdir(to)
-  for (const { path, bytes } of log.segments()) {
-    const copy = join(to, basename(path))
-    // No further than what was written when the call came: behind that, an append may be half done.
-    await pipeline(createReadStream(path, { end: bytes - 1 }), createWriteStream(copy))
-    await sync(copy)
+/** Copies a log while it is in use, with its cursors. The copy has all that was acknowledged before the call, and opens like any log. */
+export async function backUp(log: { readonly path: string; segments(): readonly SegmentInfo[] }, to: string): Promise<void> {
+  await mkdir(join(to, 'cursors'), { recursive: true })
+  // The cursors first: what they were committed at is in the segments that are listed afterwards. None there: none was ever made.
+  for (const name of await readdir(join(log.path, 'cursors')).catch(() => [])) {
+    if (name.endsWith('.cursor')) await copy(join(log.path, 'cursors', name), join(to, 'cursors', name))
   }
+  // No further than what was written when the call came: behind that, an append may be half done.
+  for (const { path, bytes } of log.segments()) await copy(path, join(to, basename(path)), bytes)
+  await sync(join(to, 'cursors'))
   await sync(to)
   await sync(dirname(to))
+}
+
+async function copy(from: string, to: string, bytes = Infinity): Promise<void> {
+  await pipeline(createReadStream(from, { end: bytes - 1 }), createWriteStream(to))
+  await sync(to)
 }
 
 async function sync(path: string): Promise<void> {

@@ -236,8 +236,8 @@ export const mutants = [
   {
     name: 'a cut uses the id of a dead segment again',
     file: 'segments/segment-writer.ts',
-    from: 'const id = segments.newest.id + 1',
-    to: 'const id = previous.id + 1',
+    from: 'const id = Math.max(segments.newest.id + 1,',
+    to: 'const id = Math.max(previous.id + 1,',
     tests: [truncation, proofs],
   },
   {

@@ -8,7 +8,7 @@ export const exitCodes = {
   usage: 2,
   /** The log can't be reached: no log there, permissions, in use, no space, an error of the disk. */
   unreachable: 3,
-  /** The log ends in a tail that can't be told from damage: opening would cut it off. */
+  /** The log ends in a tail that can't be told from damage, and opening would cut it off; or behind a full segment, and a newer one may be missing. */
   undecided: 4,
   /** Stopped by Ctrl-C. */
   interrupted: 130,

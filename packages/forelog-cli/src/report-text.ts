@@ -49,9 +49,9 @@ export function outcomeText(report: VerifyReport, colors: Colors): string {
     case 'sound':
       return writer.held === true ? green('✓ sound, being written') : clean ? green('✓ sound') : `${green('✓ sound')}${yellow(', not closed')}`
     case 'torn':
-      return yellow('! sound, with a torn tail')
+      return yellow('! whole up to a torn tail')
     case 'undecided':
-      return yellow('! undecided tail')
+      return yellow(report.end?.full === true ? '! a newer segment may be missing' : '! undecided tail')
     case 'damaged':
       return bold(red('✗ damaged'))
     case 'unsupported':
@@ -84,12 +84,17 @@ export function endText(report: VerifyReport, colors: Colors): string {
       const what = `opening cuts ${plural(end.tornBytes, 'byte')}${behind}, and keeps a copy in quarantine/`
       const why = end.ambiguous
         ? 'It can not be told whether a crash left them half written, or entries were damaged there since.'
-        : 'They were half written when the writer died, and never acknowledged.'
+        : `A write that a crash ended half way leaves that, and then no acknowledged entry is among them, as far as the log can prove.${cutSinceText(report)}`
       return `${colors.yellow(what)} (${place}). ${why}`
     }
     case 'refuse':
       return `${colors.red('opening refuses')} (${place})`
   }
+}
+
+/** A writer that dies leaves its lock's description behind, and one that closes the log does not. */
+function cutSinceText({ writer }: VerifyReport): string {
+  return writer.held === false && writer.holder.pid === undefined ? ' But no writer is known to have died here: unless this is a copy of its directory, the file was cut since.' : ''
 }
 
 /** A segment is closed right before the next one is made. */
@@ -183,15 +188,21 @@ export function typesText(types: readonly TypeReport[], width: number, colors: C
   )
 }
 
-/** Named positions, those that are furthest behind first. */
-export function cursorsText(cursors: readonly CursorInfo[], width: number, colors: Colors): string {
-  const shown = [...cursors].sort((a, b) => b.lag - a.lag).slice(0, cursorsShown)
-  const missing = ({ cut, lost }: CursorInfo): string => [cut === undefined ? '' : `cut: ${cut.first} to ${cut.last}`, lost === undefined ? '' : `lost: ${lost.first} to ${lost.last}`].filter(Boolean).join(', ')
+/** Named positions, those beyond the end first, then those that are furthest behind. */
+export function cursorsText(cursors: readonly CursorInfo[], { lastOffset, end }: VerifyReport, width: number, colors: Colors): string {
+  // Beside a writer a cursor may know of entries that were not there yet when the log was looked at.
+  const isBeyond = ({ offset }: CursorInfo): boolean => end?.action === 'refuse' && offset > lastOffset
+  const shown = [...cursors].sort((a, b) => Number(isBeyond(b)) - Number(isBeyond(a)) || b.lag - a.lag).slice(0, cursorsShown)
+  const beyond = (cursor: CursorInfo): string => (isBeyond(cursor) ? colors.red(`${plural(cursor.offset - lastOffset, 'entry', 'entries')} beyond the end`) : '')
+  const missing = (cursor: CursorInfo): string => {
+    const { cut, lost } = cursor
+    return [beyond(cursor), cut === undefined ? '' : `cut: ${cut.first} to ${cut.last}`, lost === undefined ? '' : `lost: ${lost.first} to ${lost.last}`].filter(Boolean).join(', ')
+  }
   const table = tableText(
     [
       { head: 'cursor', align: 'left', cells: shown.map(({ name }) => harmless(name)) },
       { head: 'committed', align: 'right', cells: shown.map(({ offset }) => String(offset)) },
-      { head: 'behind', align: 'right', cells: shown.map(({ lag }) => countText(lag)) },
+      { head: 'behind', align: 'right', cells: shown.map((cursor) => (isBeyond(cursor) ? colors.red('–') : countText(cursor.lag))) },
       { head: 'holds', align: 'left', drop: 1, cells: shown.map(({ hold }) => (hold ? 'yes' : 'no')) },
       { head: '', align: 'left', cells: shown.map(missing) },
     ],

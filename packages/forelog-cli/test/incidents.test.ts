@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type RepairPlan, verify, type VerifyReport } from 'forelog'
+import { type RepairPlan, verify, type VerifyReport, WriteAheadLog } from 'forelog'
 import { describe, expect, it } from 'vitest'
-import { damage, forelog, makeScratch, type Scratch, segmentsOf, shell, snapshot, writeOrders } from './support/command.js'
+import { copy, damage, forelog, makeScratch, type Scratch, segmentsOf, shell, snapshot, writeOrders } from './support/command.js'
 
 async function ordersIn(scratch: Scratch, name = 'log'): Promise<string> {
   await writeOrders(scratch.at(name))
@@ -47,12 +47,93 @@ describe('a segment that is missing', () => {
     const log = await ordersIn(scratch)
     rmSync(join(log, segmentsOf(log).at(-1) as string))
     const { code, out } = forelog(['verify', log])
-    expect(code).toBe(0)
+    expect(code).toBe(4)
+    expect(out).toMatch(/^! a newer segment may be missing/)
     expect(out).toContain('the newest segment is full, and none follows')
     expect(out).toContain('a newer segment is probably missing')
     expect(forelog(['doctor', log]).out).toMatch(/! log +format 2, the newest segment is full/)
     // A log that is whole says nothing of the kind.
     expect(forelog(['verify', await ordersIn(scratch, 'whole')]).out).not.toContain('none follows')
+  })
+})
+
+describe('a log that ends before what a cursor was committed at', () => {
+  async function cutBehindCursors(scratch: Scratch): Promise<string> {
+    const directory = scratch.at('log')
+    const log = await WriteAheadLog.open(directory)
+    for (let n = 1; n <= 500; n++) await log.append(Buffer.from(`entry ${n}`))
+    for (const [name, offset] of [['audit', 499], ['shipper', 500], ['slow', 3]] as const) {
+      await using cursor = await log.cursor(name)
+      await cursor.commit(offset)
+    }
+    await log.close()
+    damage(directory, -1, (bytes) => bytes.subarray(0, bytes.indexOf('entry 499')))
+    return directory
+  }
+
+  it('is damaged, and every command says which cursor is how far beyond the end', async () => {
+    using scratch = makeScratch()
+    const log = await cutBehindCursors(scratch)
+    const before = snapshot(log)
+    const verified = forelog(['verify', log])
+    expect(verified.code).toBe(1)
+    expect(verified.out).toContain("cursor 'shipper' is 2 entries beyond the end, as is another one: it was committed at entry 500")
+    expect(forelog(['doctor', log])).toMatchObject({ code: 1, out: expect.stringContaining("cursor 'shipper' is 2 entries beyond the end") as string })
+    const inspected = forelog(['inspect', log]).out
+    expect(inspected).toMatch(/shipper +500 +– +yes +2 entries beyond the end/)
+    expect(inspected).toMatch(/audit +499 +– +yes +1 entry beyond the end/)
+    expect(inspected).toMatch(/slow +3 +494 +yes\n/)
+    expect(snapshot(log)).toEqual(before)
+  })
+
+  it('is mended by pulling those cursors back, as the dry run said', async () => {
+    using scratch = makeScratch()
+    const log = await cutBehindCursors(scratch)
+    const before = snapshot(log)
+    const { code, out } = forelog(['repair', log, '--keep', 'front', '--dry-run'])
+    expect(code).toBe(0)
+    expect(out).toContain("cursor 'shipper' goes back there from entry 500, and 1 other cursor with it, and is told (cursor.cut)")
+    expect(out).toContain('Lost: entries 499 to 500, 0 of them readable.')
+    expect(snapshot(log)).toEqual(before)
+    expect(forelog(['repair', log, '--yes']).code).toBe(1)
+    expect(snapshot(log)).toEqual(before)
+    expect(forelog(['repair', log, '--keep', 'front', '--yes']).code).toBe(0)
+    const inspected = forelog(['inspect', log]).out
+    expect(inspected).toMatch(/shipper +498 +0 +yes +cut: 499 to 500/)
+    expect(inspected).toMatch(/slow +3 +495 +yes\n/)
+  })
+
+  it('loses nothing more where nothing else is wrong with it', async () => {
+    using scratch = makeScratch()
+    const directory = scratch.at('log')
+    const log = await WriteAheadLog.open(directory)
+    await log.append(Buffer.from('one'))
+    await log.close()
+    copy(directory, scratch.at('backup'))
+    const again = await WriteAheadLog.open(directory)
+    await again.append(Buffer.from('two'))
+    await using cursor = await again.cursor('shipper')
+    await cursor.commit(2)
+    await again.close()
+    copy(join(directory, 'cursors'), scratch.at('backup/cursors'))
+    const { out } = forelog(['repair', scratch.at('backup'), '--keep', 'front', '--dry-run'])
+    expect(out).toContain('Lost before: entry 2, which cursors prove that there was. What is there stays.')
+    expect(forelog(['repair', scratch.at('backup'), '--keep', 'front', '--yes'])).toMatchObject({ code: 0 })
+    expect(forelog(['verify', scratch.at('backup')])).toMatchObject({ code: 0 })
+  })
+})
+
+describe('a torn tail', () => {
+  it('is not called unacknowledged where that can not be known', async () => {
+    using scratch = makeScratch()
+    const log = await WriteAheadLog.open(scratch.at('log'))
+    for (let n = 1; n <= 500; n++) await log.append(Buffer.from(`entry ${n}`))
+    await log.close()
+    damage(scratch.at('log'), -1, (bytes) => bytes.subarray(0, bytes.length - 100))
+    const { out } = forelog(['verify', scratch.at('log')])
+    expect(out).not.toContain('never acknowledged')
+    expect(out).toContain('as far as the log can prove')
+    expect(out).toContain('no writer is known to have died here')
   })
 })
 

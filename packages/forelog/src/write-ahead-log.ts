@@ -8,6 +8,7 @@
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { CommitQueue } from './commit/commit-queue.js'
+import { beyondEnd, placeCursors, readCursors } from './cursors/cursor-proof.js'
 import { type CursorNeeds, CursorShelf } from './cursors/cursor-shelf.js'
 import type { AppendableOf, EntryOf, EntrySource } from './entries/define-entries.js'
 import type { RawEntry } from './entries/entry.js'
@@ -28,7 +29,7 @@ import { PointReads } from './reading/point-reads.js'
 import { SharedTail } from './reading/shared-tail.js'
 import type { GrowingLog } from './reading/tail-reader.js'
 import { openLog } from './recovery/open-log.js'
-import type { RecoveredLog, RecoveryReport } from './recovery/recovered-log.js'
+import type { RecoveredLog, RecoveryReport, RecoveryRequest } from './recovery/recovered-log.js'
 import { EntryEncoder } from './segments/entry-encoder.js'
 import { lockName } from './segments/segment-name.js'
 import { type SegmentInfo, SegmentSet } from './segments/segment-set.js'
@@ -195,7 +196,15 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     const lock = await fileSystem.lock(join(resolved.directory, lockName), resolved.fileMode)
     let recovered: RecoveredLog
     try {
-      recovered = await runPooled(openLog({ ...resolved, mode: resolved.recovery, unfitForFormat1: unfitForFormat1(resolved.retention ?? {}) }))
+      const request: RecoveryRequest = {
+        ...resolved,
+        mode: resolved.recovery,
+        unfitForFormat1: unfitForFormat1(resolved.retention ?? {}),
+        *beyondEnd(found, lastOffset) {
+          return beyondEnd(placeCursors(yield* readCursors(fileSystem, resolved.directory, logger), found), lastOffset)?.why
+        },
+      }
+      recovered = await runPooled(openLog(request))
     } catch (error) {
       await free(lock, resolved)
       logger.error({ path: resolved.directory, err: error }, 'the log could not be opened')

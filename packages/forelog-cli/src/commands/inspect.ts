@@ -68,7 +68,7 @@ async function show(report: VerifyReport, cursors: readonly CursorInfo[], termin
   }
   if (cursors.length > 0) {
     await terminal.line()
-    await terminal.line(cursorsText(cursors, terminal.width, colors))
+    await terminal.line(cursorsText(cursors, report, terminal.width, colors))
   }
   if (report.faultCount === 0) return
   await terminal.line()

@@ -8,7 +8,7 @@ import { existingDirectory } from '../log-directory.js'
 import { ProgressBar } from '../progress.js'
 import { faultText, isOutOfReach, offsetsText, outcomeText, writerText } from '../report-text.js'
 import type { Terminal } from '../terminal.js'
-import { bytesText, countText, plural, rangeText, shellText } from '../text.js'
+import { bytesText, countText, harmless, plural, rangeText, shellText } from '../text.js'
 import { verdictOf } from '../verdict.js'
 
 export const repair: Command = {
@@ -153,6 +153,11 @@ export function actionText(action: RepairAction): string {
       return `end the log behind entry ${action.offset}, by a new segment ${basename(action.newPath)}${action.bytes === 0 ? '' : `: ${plural(action.bytes, 'byte is', 'bytes are')} dead then, in ${file} from byte ${action.position} on`}`
     case 'begin-at':
       return `begin the log with entry ${action.offset}, by a low-water mark and a close record at the end of ${file}`
+    case 'pull-back': {
+      const { name, committed } = action.furthest
+      const others = action.cursors === 1 ? '' : `, and ${plural(action.cursors - 1, 'other cursor')} with it`
+      return `end the log behind entry ${action.offset}, by a new segment ${basename(action.newPath)}: cursor '${harmless(name)}' goes back there from entry ${committed}${others}, and is told (cursor.cut)`
+    }
     case 'set-aside':
       return `move ${file} to quarantine/ (${bytesText(action.bytes)})`
   }
@@ -160,6 +165,10 @@ export function actionText(action: RepairAction): string {
 
 function lossText({ loses, report }: Pick<RepairPlan, 'loses' | 'report'>, { colors }: Terminal): string {
   const has = (kind: string): boolean => report.faults.some((fault) => fault.kind === kind)
+  if (loses.bytes === 0 && report.end?.row === 'M') {
+    const { firstOffset, lastOffset } = loses
+    return colors.red(`Lost before: ${firstOffset === lastOffset ? 'entry' : 'entries'} ${rangeText(firstOffset, lastOffset)}, which cursors prove that there was. What is there stays.`)
+  }
   if (loses.bytes === 0) {
     if (has('missing')) return `${colors.green('No entry that is there is lost.')} What is missing stays missing.`
     return colors.green(has('stray') ? 'No entry of the log is lost.' : 'Nothing is lost.')

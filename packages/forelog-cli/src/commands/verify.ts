@@ -13,8 +13,8 @@ export const verify: Command = {
   args: ['DIR'],
   summary: 'Check every byte of a log, and say what is damaged, where, and what that means for the data.',
   description:
-    'Changes nothing and takes no lock; works beside a writer.\n\nExit code 0: sound (a torn tail that was never acknowledged counts as sound, unless --strict). 1: damaged. 4: the tail ' +
-    'can not be told from damage, and opening would cut it off. 3: there is no log, or it is out of reach.',
+    'Changes nothing and takes no lock; works beside a writer.\n\nExit code 0: sound (a torn tail as a crash leaves it counts as sound, unless --strict). 1: damaged. 4: the tail ' +
+    'can not be told from damage, and opening would cut it off; or a newer segment may be missing. 3: there is no log, or it is out of reach.',
   options: {
     strict: { type: 'boolean', help: 'A torn tail counts as damage.' },
     'max-faults': { type: 'string', value: 'N', help: 'Faults to show at the most; all are counted. Default 20.' },
@@ -65,11 +65,16 @@ async function show(report: VerifyReport, elapsedMs: number, terminal: Terminal)
 }
 
 /** What there is to do about an end that a crash left. */
-async function showTail({ outcome, directory, writer }: VerifyReport, terminal: Terminal): Promise<void> {
+async function showTail({ outcome, directory, writer, end, lastOffset }: VerifyReport, terminal: Terminal): Promise<void> {
   if (writer.held === true) return
-  if (outcome === 'torn') await terminal.prose('  Nothing is to be done: the next opening cuts it off.')
+  if (outcome === 'torn') await terminal.prose('  The next opening cuts it off.')
   if (outcome !== 'undecided') return
+  const now = `  Nothing was changed. ${terminal.colors.bold('What now?')}`
+  if (end?.full === true) {
+    const what = `Does somebody remember an acknowledged entry behind ${lastOffset}, a client, a backup or another system? Then put the missing segment back before anything opens the log.`
+    return await terminal.prose(`${now} ${what} If nobody does, open it: it goes on behind the last entry.`)
+  }
   const what = 'Copy the directory. Does somebody remember an acknowledged entry behind the last one, a client or another system? Then it was damaged, and is to be restored.'
-  await terminal.prose(`  Nothing was changed. ${terminal.colors.bold('What now?')} ${what} If nobody does, open the log: it goes on behind the last entry.`)
+  await terminal.prose(`${now} ${what} If nobody does, open the log: it goes on behind the last entry.`)
   await terminal.commands([[`forelog tail ${shellText(directory)}`, 'the newest entries that are whole']])
 }

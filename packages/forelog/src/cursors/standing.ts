@@ -13,7 +13,7 @@ export interface Standing {
 }
 
 /** @param live oldest first */
-export function standingOf(stored: StoredCursor, live: readonly Segment[], firstOffset: number): Standing {
+export function standingOf(stored: StoredCursor, live: readonly Pick<Segment, 'id' | 'firstOffset'>[], firstOffset: number): Standing {
   // A segment that is newer than the one which held the entry begins behind it, unless a cut began it.
   const begins = live[firstNewerThan(live, stored.segmentId)]?.firstOffset ?? Infinity
   const isCut = begins <= stored.offset
@@ -25,12 +25,12 @@ export function standingOf(stored: StoredCursor, live: readonly Segment[], first
   }
 }
 
-function firstNewerThan(live: readonly Segment[], id: number): number {
+function firstNewerThan(live: readonly Pick<Segment, 'id'>[], id: number): number {
   let low = 0
   let high = live.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((live[middle] as Segment).id > id) high = middle
+    if ((live[middle] as Pick<Segment, 'id'>).id > id) high = middle
     else low = middle + 1
   }
   return low

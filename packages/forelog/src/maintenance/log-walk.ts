@@ -295,6 +295,11 @@ export class LogWalk {
     if (end === undefined) return yield* this.#leave(segment, false)
     const { decision, position, tailBytes } = end
     const rest = segment.fileBytes - position
+    if (decision.row === 'M' && tailBytes === 0) {
+      this.#fault(segment, faultOfMissingEnd(end))
+      this.#queue.push({ kind: 'zeros', position, bytes: rest })
+      return yield* this.#leave(segment, false)
+    }
     if (decision.action === 'resume' || (this.#writing && decision.action === 'cut')) {
       this.#queue.push({ kind: decision.action === 'resume' ? 'zeros' : 'torn', position, bytes: rest })
       return yield* this.#leave(segment, false)
@@ -353,6 +358,20 @@ export class LogWalk {
   #fault(segment: OutlinedSegment, fault: Omit<Fault, 'path' | 'segmentId'>): void {
     this.#hasFault = true
     this.#queue.push({ kind: 'fault', fault: { path: segment.path, segmentId: segment.id, ...fault }, mapped: false })
+  }
+}
+
+/** Nothing is wrong with what is there, but cursors prove that there was more. */
+export function faultOfMissingEnd({ decision, position, nextOffset, provenOffset }: OutlinedEnd): Omit<Fault, 'path' | 'segmentId'> {
+  const lastOffset = provenOffset ?? nextOffset
+  return {
+    kind: 'end',
+    position,
+    bytes: 0,
+    firstOffset: nextOffset,
+    lastOffset,
+    why: decision.action === 'refuse' ? decision.why : '',
+    meaning: `${entriesFrom(nextOffset, lastOffset)} missing, at least. The log does not open until they are put back, or the cursors are pulled back by a repair.`,
   }
 }
 

@@ -3,6 +3,7 @@
  * decisions are those of recovery (recovery/decide.ts); here they are told, and everything that can be read is found all the same.
  */
 import { basename, join } from 'node:path'
+import { beyondEnd, type NamedCursor, type PlacedCursor, placeCursors, readCursors } from '../cursors/cursor-proof.js'
 import type { EntryAdapter } from '../entries/entry.js'
 import { reasonOf, remedyOf, systemCode, WalError } from '../errors.js'
 import { DurableFile, listDirectory } from '../files/durable-file.js'
@@ -10,7 +11,7 @@ import type { FileSystem } from '../files/file-system.js'
 import { type Close, readControlFrame, readSegmentHeader, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import type { ChainPosition } from '../format/group.js'
 import type { Format } from '../format/record.js'
-import { type Decision, decideEnd, decideEndOfFormat1, decideSegments, type FoundSegment } from '../recovery/decide.js'
+import { type Decision, decideEnd, decideEndOfFormat1, decideSegments, type FailingGroup, type FoundSegment } from '../recovery/decide.js'
 import { examineNewest, type NewestSegment } from '../recovery/examine-newest.js'
 import { assertInOrder, examine, type Found, look } from '../recovery/recover-format1.js'
 import { type ReadSegment, readHeader } from '../recovery/recover-format2.js'
@@ -53,6 +54,8 @@ export interface OutlinedEnd {
   readonly close?: Close | undefined
   /** Format 1: whole records behind T. */
   readonly recordsBehind?: number
+  /** Up to which entry a cursor beyond the end proves that there were entries, where one does. */
+  readonly provenOffset?: number
 }
 
 export interface Outline {
@@ -67,6 +70,8 @@ export interface Outline {
   readonly lowWaterMark: number
   /** Undefined when the newest segment has no header, or (format 1) its end can't be found. */
   readonly end?: OutlinedEnd
+  /** Those of this log that can be read. */
+  readonly cursors: readonly PlacedCursor[]
   readonly faults: readonly Fault[]
 }
 
@@ -94,6 +99,8 @@ export function* outlineLog(request: LookRequest, adapter: EntryAdapter, held: b
 }
 
 function* outlineOnce(request: LookRequest, adapter: EntryAdapter, held: boolean | undefined): Steps<Outline | undefined> {
+  // Before the log: beside a writer, what a cursor was committed at is in what is looked at afterwards.
+  const cursors = yield* readCursors(request.fileSystem, request.directory)
   const names = sortNames(yield* listDirectory(request.fileSystem, request.directory))
   const faults: Fault[] = []
   for (const name of names.foreign) {
@@ -106,7 +113,7 @@ function* outlineOnce(request: LookRequest, adapter: EntryAdapter, held: boolean
     faults.push(yield* strayFile(request, other.name, why, 'A log has one format: it does not open while both are there. Move those of the other log elsewhere.'))
   }
   const ours = { ...names, segments: names.segments.filter((segment) => segment.format === format) }
-  return format === 2 ? yield* outlineFormat2(request, ours, faults, held) : yield* outlineFormat1(request, ours, faults, adapter)
+  return format === 2 ? yield* outlineFormat2(request, ours, faults, held, cursors) : yield* outlineFormat1(request, ours, faults, adapter)
 }
 
 /** A file that belongs to no log, or to another one: all of its bytes. */
@@ -131,7 +138,13 @@ function* sizeOf(fileSystem: FileSystem, path: string): Steps<number> {
   }
 }
 
-function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fault[], held: boolean | undefined): Steps<Outline | undefined> {
+function* outlineFormat2(
+  request: LookRequest,
+  names: DirectoryNames,
+  faults: Fault[],
+  held: boolean | undefined,
+  cursors: readonly NamedCursor[],
+): Steps<Outline | undefined> {
   const read: LookedAt[] = []
   for (const { name, id, firstOffset } of names.segments) {
     const segment = yield* readOrGone(request, name, id, firstOffset as number, held === true)
@@ -156,7 +169,11 @@ function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fa
     const path = join(request.directory, decision.name)
     faults.push({ kind: 'chain', path, position: 0, bytes: 0, why: decision.why, meaning: 'The log does not open.' })
   }
-  const logId = traced.segments.findLast(({ header, state }) => header !== undefined && state === 'live')?.header?.logId
+  const live = traced.segments.filter(({ state }) => state === 'live')
+  const logId = live.findLast(({ header }) => header !== undefined)?.header?.logId
+  const placed = logId === undefined ? [] : placeCursors(cursors, { logId, live, firstOffset: traced.firstOffset })
+  // Whoever holds the lock has asked that itself.
+  if (end !== undefined && held !== true) end = withCursors(end, placed)
   return {
     directory: request.directory,
     format: 2,
@@ -166,8 +183,16 @@ function* outlineFormat2(request: LookRequest, names: DirectoryNames, faults: Fa
     firstOffset: traced.firstOffset,
     lowWaterMark,
     ...(end === undefined ? {} : { end }),
+    cursors: placed,
     faults,
   }
+}
+
+/** The end, by what cursors prove as well. */
+function withCursors(end: FoundEnd, cursors: readonly PlacedCursor[]): FoundEnd {
+  const beyond = beyondEnd(cursors, end.nextOffset - 1)
+  if (beyond === undefined || end.decision.action === 'refuse') return end
+  return { ...end, decision: decideEnd(end.failing, 'truncate', beyond.why), provenOffset: beyond.offset }
 }
 
 /** A segment's header; undefined when a writer has removed the file since its name was read. */
@@ -216,7 +241,12 @@ function originalOf({ result }: LookedAt, read: readonly LookedAt[]): LookedAt |
   return read.find((other) => other.result.found === 'header' && other.found.id === segmentId && other.found.firstOffset === firstOffset && other.result.frame.salt === result.frame.salt)
 }
 
-function* findEnd(request: LookRequest, newest: ReadSegment): Steps<(OutlinedEnd & { readonly lowWaterMark: number }) | undefined> {
+interface FoundEnd extends OutlinedEnd {
+  readonly lowWaterMark: number
+  readonly failing: FailingGroup | undefined
+}
+
+function* findEnd(request: LookRequest, newest: ReadSegment): Steps<FoundEnd | undefined> {
   if (newest.result.found !== 'header') return undefined
   const { header, frame } = newest.result
   const file = yield* DurableFile.open(request.fileSystem, join(request.directory, newest.found.name), { access: 'read' })
@@ -235,6 +265,7 @@ function* findEnd(request: LookRequest, newest: ReadSegment): Steps<(OutlinedEnd
     expected: end.expected,
     close: end.close,
     lowWaterMark: end.lowWaterMark,
+    failing,
   }
 }
 
@@ -445,6 +476,7 @@ function* outlineFormat1(request: LookRequest, names: DirectoryNames, faults: Fa
     firstOffset: firsts[0] as number,
     lowWaterMark: 0,
     ...(end === undefined ? {} : { end }),
+    cursors: [],
     faults,
   }
 }

@@ -18,6 +18,18 @@ export type RepairAction =
   | { readonly kind: 'end-after'; readonly offset: number; readonly path: string; readonly position: number; readonly bytes: number; readonly newPath: string }
   /** A low-water mark at the end says that the log begins with entry `offset`. */
   | { readonly kind: 'begin-at'; readonly offset: number; readonly path: string }
+  /**
+   * A new segment says that the log ends with entry `offset`, so that `cursors` cursors beyond it go back there and tell their holders (`cut`); the one
+   * that goes back furthest, and where it was committed. `path` is the newest segment, which ends there already.
+   */
+  | {
+      readonly kind: 'pull-back'
+      readonly offset: number
+      readonly path: string
+      readonly newPath: string
+      readonly cursors: number
+      readonly furthest: { readonly name: string; readonly committed: number }
+    }
   /** A file is copied to quarantine, then removed. */
   | { readonly kind: 'set-aside'; readonly path: string; readonly bytes: number }
 
@@ -131,6 +143,10 @@ function tailActions({ end }: VerifyReport): RepairAction[] {
   return end?.action === 'cut' ? [{ kind: 'cut', path: end.path, position: end.position, bytes: end.tornBytes }] : []
 }
 
+function tailOfMissingEnd({ path, fileBytes }: OutlinedSegment, { end }: Outline): RepairAction[] {
+  return end === undefined || end.tailBytes === 0 ? [] : [{ kind: 'cut', path, position: end.position, bytes: fileBytes - end.position }]
+}
+
 function lossOfTail({ end, lastOffset }: VerifyReport): Loss {
   return { firstOffset: lastOffset + 1, lastOffset: lastOffset + (end?.wholeEntriesBehind ?? 0), readableEntries: end?.wholeEntriesBehind ?? 0, bytes: end?.tornBytes ?? 0 }
 }
@@ -146,29 +162,57 @@ function lostFrom(fault: Fault, live: readonly OutlinedSegment[], report: Verify
   return fault.firstOffset ?? live[index]?.firstOffset ?? 1
 }
 
+/** Whether it is that of the end, which is missing by what cursors prove. */
+function isMissingEnd({ path, position }: Fault, { segments, end }: Outline): boolean {
+  return end?.decision.row === 'M' && position >= end.position && path === segments.findLast(({ state }) => state === 'live')?.path
+}
+
+/** Has cursors go back to where the log ends, by a segment that says where that is: a cut, as truncateAfter makes it. */
+function pullBack(outline: Outline, path: string, lastKept: number): RepairAction[] | string {
+  const beyond = outline.cursors.filter(({ offset }) => offset > lastKept)
+  const [first] = beyond
+  if (first === undefined) return []
+  const furthest = beyond.reduce((most, each) => (each.offset > most.offset ? each : most), first)
+  const newPath = pathOfNext(outline, path, lastKept + 1)
+  if (newPath === undefined) return noIdLeft
+  return [{ kind: 'pull-back', offset: lastKept, path, newPath, cursors: beyond.length, furthest: { name: furthest.name, committed: furthest.offset } }]
+}
+
+const noIdLeft = 'The log has used all segment ids.'
+
+/** Of a new segment, in the directory of another one. Its id is above those that cursors remember, too: a segment that is missing may have had them. */
+function pathOfNext({ segments, cursors }: Outline, neighbour: string, firstOffset: number): string | undefined {
+  const id = [...segments.map((segment) => segment.id), ...cursors.map(({ segmentId }) => segmentId)].reduce((most, each) => Math.max(most, each), 0) + 1
+  return id > lastSegmentId ? undefined : neighbour.slice(0, -basename(neighbour).length) + segmentName(2, id, firstOffset)
+}
+
 /** Keeps what stands in front of the first place that can't be mended. */
 function keepFront(report: VerifyReport, outline: Outline, rest: readonly Fault[]): RepairChoice | string {
   const live = outline.segments.filter(({ state }) => state === 'live')
   const [first] = [...rest].sort((a, b) => lostFrom(a, live, report) - lostFrom(b, live, report)) as [Fault]
   const lastKept = lostFrom(first, live, report) - 1
-  if (lastKept < report.firstOffset) return `No entry of the log stands in front of the damage in ${basename(first.path)}.`
-  const holder = live.findLast(({ firstOffset, path }) => firstOffset <= lastKept && (path !== first.path || first.position > 0)) as OutlinedSegment
+  const endsTooSoon = isMissingEnd(first, outline)
+  if (lastKept < report.firstOffset && !endsTooSoon) return `No entry of the log stands in front of the damage in ${basename(first.path)}.`
+  const holder = live.findLast(({ firstOffset, path }) => (path === first.path ? endsTooSoon || (firstOffset <= lastKept && first.position > 0) : firstOffset <= lastKept)) as OutlinedSegment
   const position = holder.path === first.path ? first.position : holder.fileBytes
   const later = live.slice(live.indexOf(holder) + 1)
   const removed = later.map(({ path, fileBytes }): RepairAction => ({ kind: 'set-aside', path, bytes: fileBytes }))
   const cutBytes = holder.fileBytes - position
   const bytes = cutBytes + later.reduce((sum, { fileBytes }) => sum + fileBytes, 0)
   const keptEntries = lastKept - report.firstOffset + 1
-  const loses = { firstOffset: lastKept + 1, lastOffset: Math.max(report.lastOffset, lastKept), readableEntries: Math.max(0, report.entries - keptEntries), bytes }
+  const loses = { firstOffset: lastKept + 1, lastOffset: Math.max(report.lastOffset, lastKept, outline.end?.provenOffset ?? 0), readableEntries: Math.max(0, report.entries - keptEntries), bytes }
   const choice = { keep: 'front', firstOffset: report.firstOffset, lastOffset: lastKept, loses } as const
 
   const cut: RepairAction = { kind: 'cut', path: holder.path, position, bytes: cutBytes }
   // Format 1 is read by consecutive names: the newest goes first. In format 2 the newest segment is simply shorter.
   if (outline.format === 1) return { ...choice, actions: [...removed.reverse(), ...(cutBytes > 0 ? [cut] : [])] }
-  if (later.length === 0) return { ...choice, actions: [cut] }
-  const id = Math.max(...outline.segments.map((segment) => segment.id)) + 1
-  if (id > lastSegmentId) return 'The log has used all segment ids.'
-  const newPath = holder.path.slice(0, -basename(holder.path).length) + segmentName(2, id, lastKept + 1)
+  if (later.length === 0) {
+    const pulled = pullBack(outline, holder.path, lastKept)
+    return typeof pulled === 'string' ? pulled : { ...choice, actions: [...(cutBytes > 0 || pulled.length === 0 ? [cut] : []), ...pulled] }
+  }
+  // The cursors beyond go back by this, too.
+  const newPath = pathOfNext(outline, holder.path, lastKept + 1)
+  if (newPath === undefined) return noIdLeft
   return { ...choice, actions: [{ kind: 'end-after', offset: lastKept, path: holder.path, position, bytes: cutBytes, newPath }, ...removed] }
 }
 
@@ -176,8 +220,10 @@ function keepFront(report: VerifyReport, outline: Outline, rest: readonly Fault[
 function keepBack(report: VerifyReport, outline: Outline, rest: readonly Fault[]): RepairChoice | string {
   const live = outline.segments.filter(({ state }) => state === 'live')
   const newest = live.at(-1) as OutlinedSegment
+  const elsewhere = rest.filter((fault) => !isMissingEnd(fault, outline))
+  if (elsewhere.length === 0) return 'It is the end of the log that is missing, and nothing stands behind it.'
   // What is missing in front of a segment, or doesn't fit there, is gone with what stands before it.
-  const lastFaulty = Math.max(...rest.map((fault) => live.findIndex(({ path }) => path === fault.path) - (fault.position === 0 && (fault.kind === 'missing' || fault.kind === 'chain') ? 1 : 0)))
+  const lastFaulty = Math.max(...elsewhere.map((fault) => live.findIndex(({ path }) => path === fault.path) - (fault.position === 0 && (fault.kind === 'missing' || fault.kind === 'chain') ? 1 : 0)))
   const kept = live.slice(lastFaulty + 1)
   const [first] = kept
   if (first === undefined) return `No segment stands behind the damage in ${basename(newest.path)}, so no entry behind it can be kept.`
@@ -191,5 +237,8 @@ function keepBack(report: VerifyReport, outline: Outline, rest: readonly Fault[]
   }
   const aside = removed.map(({ path, fileBytes }): RepairAction => ({ kind: 'set-aside', path, bytes: fileBytes }))
   const mark: RepairAction[] = outline.format === 2 ? [{ kind: 'begin-at', offset: first.firstOffset, path: newest.path }] : []
-  return { keep: 'back', firstOffset: first.firstOffset, lastOffset: report.lastOffset, actions: [...tailActions(report), ...mark, ...aside], loses }
+  const tail = elsewhere.length === rest.length ? tailActions(report) : tailOfMissingEnd(newest, outline)
+  const pulled = pullBack(outline, newest.path, report.lastOffset)
+  if (typeof pulled === 'string') return pulled
+  return { keep: 'back', firstOffset: first.firstOffset, lastOffset: report.lastOffset, actions: [...tail, ...mark, ...aside, ...pulled], loses }
 }

@@ -10,7 +10,7 @@ import { basename, join } from 'node:path'
 import type { EntrySource } from '../entries/define-entries.js'
 import type { RawSource } from '../entries/raw-entries.js'
 import { isNoSpace, WalError } from '../errors.js'
-import { createDurably, DurableFile, removeFile, syncDirectory } from '../files/durable-file.js'
+import { createDurably, DurableFile, listDirectory, removeFile, syncDirectory } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
 import { adapterFor } from '../entries/entry-adapter.js'
@@ -21,9 +21,10 @@ import { checkNames, resolveDirectory } from '../options.js'
 import { recoverFormat2 } from '../recovery/recover-format2.js'
 import { FileWindow } from '../segments/file-window.js'
 import { GroupWalker } from '../segments/group-walker.js'
-import { lockName, parseSegmentName, quarantineName, type SegmentName, temporarySuffix } from '../segments/segment-name.js'
+import { lockName, parseSegmentName, quarantineName, type SegmentName, sortNames, temporarySuffix } from '../segments/segment-name.js'
 import { SegmentSet } from '../segments/segment-set.js'
-import { SegmentWriter } from '../segments/segment-writer.js'
+import { type LogEnd, SegmentWriter } from '../segments/segment-writer.js'
+import { truncateBack } from '../segments/truncation.js'
 import { runPooled, step, type Steps } from '../steps.js'
 import type { Outline, OutlinedSegment } from './outline.js'
 import { type Keep, makePlan, planFaults, type RepairAction, type RepairPlan } from './repair-plan.js'
@@ -142,6 +143,9 @@ function assertCarriable(made: RepairPlan, shown: RepairPlan | undefined): void 
 const chunkBytes = 1024 * 1024
 const sectorBytes = 512
 
+/** Format 2 needs none. */
+const noFraming = (): undefined => undefined
+
 interface CarryRequest {
   readonly fileSystem: FileSystem
   readonly directory: string
@@ -186,6 +190,7 @@ class Carrier {
       case 'set-aside':
         return yield* this.#copy(action.path, 0, Infinity)
       case 'begin-at':
+      case 'pull-back':
         return undefined
     }
   }
@@ -200,6 +205,8 @@ class Carrier {
         return yield* this.#endAfter(action)
       case 'begin-at':
         return yield* this.#beginAt(action.offset)
+      case 'pull-back':
+        return yield* this.#pullBack(action)
       case 'set-aside':
         // Each name is durably gone before the next: a log of format 1 is read by consecutive names.
         yield* removeFile(this.#request.fileSystem, action.path)
@@ -267,17 +274,39 @@ class Carrier {
 
   /** The mark is durable before any of the files goes that it makes dead. */
   *#beginAt(offset: number): Steps<void> {
-    const { fileSystem, directory, fileMode, directoryMode } = this.#request
     const segments = this.#outline.names.segments.filter((each) => this.#outline.segments.some(({ name, state, firstOffset }) => name === each.name && state === 'live' && firstOffset >= offset))
-    const recovered = yield* recoverFormat2(
-      { fileSystem, directory, fileMode, directoryMode, adapter: adapterFor(undefined), format: 2, mode: 'truncate', logger: silentLogger, wantedFrom: offset },
-      { segments, temporaries: [], foreign: [] },
-    )
-    const set = new SegmentSet(fileSystem, directory, 2, recovered.live)
-    const end = { ...recovered.end, lowWaterMark: Math.min(recovered.end.lowWaterMark, offset) }
-    const writer = new SegmentWriter(set, end, { maxSegmentBytes: Number.MAX_SAFE_INTEGER, fileMode, onRoll: () => {}, onCut: () => {} })
+    const { set, end } = yield* this.#recover(segments, { wantedFrom: offset })
+    const writer = this.#writer(set, { ...end, lowWaterMark: Math.min(end.lowWaterMark, offset) })
     yield* writer.writeLowWaterMark(offset)
     yield* writer.close()
+  }
+
+  /**
+   * Cursors go back by the cut that a new segment is. Until that is there they are beyond the end, and opening refuses: so a crash leaves
+   * a log that has to be repaired, or one that is.
+   */
+  *#pullBack({ offset, newPath }: Extract<RepairAction, { kind: 'pull-back' }>): Steps<void> {
+    // As it is now: what the actions before this one have removed is gone.
+    const { segments } = sortNames(yield* listDirectory(this.#request.fileSystem, this.#request.directory))
+    // What has not been proven durable is written again, as opening does: behind the new segment nobody would do it any more.
+    const { set, end } = yield* this.#recover(segments, {})
+    if (end.nextOffset !== offset + 1) throw new Error(`the log ends at entry ${end.nextOffset - 1}, and was planned to end at ${offset}`)
+    const writer = this.#writer(set, end, (parseSegmentName(basename(newPath)) as SegmentName).id)
+    yield* truncateBack(set, writer, offset, noFraming)
+    yield* writer.close()
+  }
+
+  *#recover(segments: readonly SegmentName[], options: { readonly wantedFrom?: number }): Steps<{ set: SegmentSet; end: LogEnd }> {
+    const { fileSystem, directory, fileMode, directoryMode } = this.#request
+    const { live, end } = yield* recoverFormat2(
+      { fileSystem, directory, fileMode, directoryMode, adapter: adapterFor(undefined), format: 2, mode: 'truncate', logger: silentLogger, ...options },
+      { segments, temporaries: [], foreign: [] },
+    )
+    return { set: new SegmentSet(fileSystem, directory, 2, live), end }
+  }
+
+  #writer(set: SegmentSet, end: LogEnd, leastSegmentId = 0): SegmentWriter {
+    return new SegmentWriter(set, end, { maxSegmentBytes: Number.MAX_SAFE_INTEGER, fileMode: this.#request.fileMode, leastSegmentId, onRoll: () => {}, onCut: () => {} })
   }
 
   /** Copies a part of a file to quarantine, durably but for its name. The copy's name tells what it is: who dies behind this step makes the same one again. */

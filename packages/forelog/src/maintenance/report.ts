@@ -49,7 +49,8 @@ export interface TypeReport {
 }
 
 /**
- * `'record'`: records that can't be read. `'header'`: a segment's first record. `'end'`: a segment ends without a close record.
+ * `'record'`: records that can't be read. `'header'`: a segment's first record. `'end'`: a segment ends too soon, without a close record,
+ * or, the newest one, below what cursors were committed at.
  * `'chain'`: a segment doesn't continue the one before. `'missing'`: a segment, or entries between two, are missing.
  * `'stray'`: a file that belongs to no log, or to another one. `'unreadable'`: the system can't read the file. `'unsupported'`:
  * of a later version of the format.
@@ -96,7 +97,8 @@ export interface EndReport {
 
 /**
  * `'none'`: no log is there. `'sound'`: every byte that was looked at is as it must be. `'torn'`: so it is, in front of a tail that a crash
- * left half written: opening cuts it off. `'undecided'`: the same, but the tail may be damage instead. `'damaged'`: opening or reading
+ * leaves half written: opening cuts it off. `'undecided'`: the same, but the tail may be damage instead, or a newer segment be missing (`full` in
+ * {@link EndReport}). `'damaged'`: opening or reading
  * fails. `'unsupported'`: of a later version of the format. `'unread'`: format 1, without the entries to read it.
  */
 export type Outcome = 'none' | 'sound' | 'torn' | 'undecided' | 'damaged' | 'unsupported' | 'unread'

@@ -15,8 +15,8 @@ import { checkNames, resolveDirectory } from '../options.js'
 import type { LookRequest } from '../recovery/recovered-log.js'
 import { lockName, quarantineName } from '../segments/segment-name.js'
 import { runPooled, type Steps } from '../steps.js'
-import { type LogFinding, LogWalk } from './log-walk.js'
-import { missingText, type Outline, outlineLog, type OutlinedSegment } from './outline.js'
+import { faultOfMissingEnd, type LogFinding, LogWalk } from './log-walk.js'
+import { missingText, type Outline, type OutlinedEnd, outlineLog, type OutlinedSegment } from './outline.js'
 import type { EndReport, Fault, Outcome, Progress, SegmentReport, TypeReport, VerifyReport } from './report.js'
 import { SegmentMap } from './segment-map.js'
 import type { FoundEntries } from './survey.js'
@@ -251,6 +251,7 @@ class Tally {
     const { decision, position, nextOffset, tailBytes } = outline.end ?? {}
     if (decision?.action !== 'refuse') return
     const newest = live.at(-1) as OutlinedSegment
+    if (decision.row === 'M') return this.#addFault({ path: newest.path, segmentId: newest.id, ...faultOfMissingEnd(outline.end as OutlinedEnd), bytes: tailBytes as number })
     this.#addFault({
       kind: decision.row === 'K' ? 'unsupported' : 'record',
       path: newest.path,
@@ -344,6 +345,7 @@ class Tally {
     if (this.#faults.some(({ kind }) => kind === 'unsupported')) return 'unsupported'
     if (this.#faultCount > 0) return 'damaged'
     if (outline.format === 1 && adapter.unfitForFormat1 !== undefined) return 'unread'
+    if (end?.full === true) return 'undecided'
     if (end?.action !== 'cut') return 'sound'
     return end.ambiguous ? 'undecided' : 'torn'
   }

@@ -13,6 +13,7 @@
  *     H  the newest segment's header is not whole      refused
  *     I  the last record in front of T is no close     what is not proven durable is written again, before it is shown
  *     K  of a version, flag or kind that is unknown    refused
+ *     M  B, C or E, and a cursor stands beyond T       the end of the log is missing: refused
  *
  * F (damage elsewhere) and L (read errors) are told by whoever reads; J (a crash during any of this) holds because every
  * action leaves a log for which the same decision is made again.
@@ -22,7 +23,7 @@ import type { WalErrorCode } from '../errors.js'
 /** `'truncate'` cuts a torn tail off; `'strict'` refuses to. */
 export type RecoveryMode = 'truncate' | 'strict'
 
-export type Row = 'A' | 'B' | 'C' | 'D' | 'E' | 'G' | 'H' | 'K'
+export type Row = 'A' | 'B' | 'C' | 'D' | 'E' | 'G' | 'H' | 'K' | 'M'
 
 /** The failing group, as far as it can be told. */
 export interface FailingGroup {
@@ -51,9 +52,15 @@ export type Decision =
   | { readonly row: 'C' | 'E'; readonly action: 'cut'; readonly ambiguous: boolean }
   | { readonly row: Row; readonly action: 'refuse'; readonly code: WalErrorCode; readonly why: string; readonly bit?: { readonly position: number; readonly bit: number } }
 
-/** What to do about T. `failing`: undefined when only zeros, or nothing, stand there. */
-export function decideEnd(failing: FailingGroup | undefined, mode: RecoveryMode): Decision {
-  if (failing === undefined) return { row: 'B', action: 'resume' }
+type Refusal = Extract<Decision, { action: 'refuse' }>
+
+/**
+ * What to do about T. `failing`: undefined when only zeros, or nothing, stand there.
+ *
+ * @param beyondEnd what proves that entries from T on were on stable storage, where something outside the log does
+ */
+export function decideEnd(failing: FailingGroup | undefined, mode: RecoveryMode, beyondEnd?: string): Decision {
+  if (failing === undefined) return beyondEnd === undefined ? { row: 'B', action: 'resume' } : refuse('M', 'ERR_WAL_CORRUPT', beyondEnd)
   if (failing.whole === 'unsupported') {
     return refuse('K', 'ERR_WAL_FORMAT', `${failing.why}: open it with a later release of forelog`)
   }
@@ -65,11 +72,10 @@ export function decideEnd(failing: FailingGroup | undefined, mode: RecoveryMode)
   const { flippedBit } = failing
   // A torn write leaves whole sectors as they were: zeros. If each was written, and one bit is wrong, the bit was flipped.
   if (flippedBit?.sectorWasWritten === true && !failing.hasZeroSector) {
-    return {
-      ...refuse('E', 'ERR_WAL_CORRUPT', `${failing.why}, and bit ${flippedBit.bit} of byte ${flippedBit.position} alone explains it: it was flipped`),
-      bit: { position: flippedBit.position, bit: flippedBit.bit },
-    }
+    return refuseRot(failing.why, flippedBit)
   }
+  // It was all there once, so it is no torn write.
+  if (beyondEnd !== undefined) return flippedBit === undefined ? refuse('M', 'ERR_WAL_CORRUPT', `${failing.why}, and ${beyondEnd}`) : refuseRot(failing.why, flippedBit)
   const ambiguous = flippedBit !== undefined || (failing.withinFile && !failing.hasZeroSector)
   const row = ambiguous ? 'E' : 'C'
   if (mode === 'strict') return refuse(row, 'ERR_WAL_TORN', `${failing.why}, and nothing proves that it was acknowledged: 'truncate', the default of the option recovery, cuts it off`)
@@ -102,8 +108,7 @@ export function decideEndOfFormat1(failing: FailingRecord | undefined, mode: Rec
     )
   }
   if (isRot) {
-    const { position, bit } = flippedBit
-    return { ...refuse('E', 'ERR_WAL_CORRUPT', `${failing.why}, and bit ${bit} of byte ${position} alone explains it: it was flipped`), bit: { position, bit } }
+    return refuseRot(failing.why, flippedBit)
   }
   if (mode === 'strict') {
     return refuse(
@@ -115,7 +120,11 @@ export function decideEndOfFormat1(failing: FailingRecord | undefined, mode: Rec
   return { row: 'E', action: 'cut', ambiguous: true }
 }
 
-function refuse(row: Row, code: WalErrorCode, why: string): Extract<Decision, { action: 'refuse' }> {
+function refuseRot(why: string, { position, bit }: { readonly position: number; readonly bit: number }): Refusal {
+  return { ...refuse('E', 'ERR_WAL_CORRUPT', `${why}, and bit ${bit} of byte ${position} alone explains it: it was flipped`), bit: { position, bit } }
+}
+
+function refuse(row: Row, code: WalErrorCode, why: string): Refusal {
   return { row, action: 'refuse', code, why }
 }
 

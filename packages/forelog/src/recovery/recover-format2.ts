@@ -52,8 +52,9 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
   const { end, failing, tailBytes } = examined
   const { nextOffset, salt, previous } = end.expected
 
-  const decision = decideEnd(failing, request.mode)
-  if (decision.action === 'refuse') throw refusal(decision, path, id, end.position, nextOffset)
+  // Whether a torn tail may be cut is asked below, when it is known what others prove of it.
+  const atOnce = decideEnd(failing, 'truncate')
+  if (atOnce.action === 'refuse') throw refusal(atOnce, path, id, end.position, nextOffset)
   if (end.lowWaterMark > nextOffset) {
     // No crash leaves that: what stands in front of a mark was synced with it.
     const why = `entries from ${end.lowWaterMark} on are wanted, by its low-water mark, and the log ends at ${nextOffset - 1}`
@@ -61,6 +62,12 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
   }
   const ofSegments = decideSegments(segments.map(({ found }) => found), Math.max(end.lowWaterMark, request.wantedFrom ?? 0))
   if (ofSegments.action === 'refuse') throw refusalOfSegments(request, ofSegments)
+  const byName = new Map(segments.map((segment) => [segment.found.name, segment]))
+  const liveSegments = ofSegments.live.map((liveName) => byName.get(liveName) as ReadSegment)
+  const headers = { logId: header.logId, live: liveSegments.map(({ found }) => found), firstOffset: ofSegments.firstOffset }
+  const beyondEnd = request.beyondEnd === undefined ? undefined : yield* request.beyondEnd(headers, nextOffset - 1)
+  const decision = decideEnd(failing, request.mode, beyondEnd)
+  if (decision.action === 'refuse') throw refusal(decision.row === 'M' ? { ...decision, why: `${decision.why}. ${remedyForMissingEnd}` } : decision, path, id, end.position, nextOffset)
 
   // Where no mark says so yet, an emptied file is all that tells where the log begins: it was emptied by a life that may have died
   // before the sync of that, and what this opening shows must not come back.
@@ -76,9 +83,7 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
     rewrite: end.close === undefined ? (file) => rewriteGroups(file, end, header, frame) : undefined,
     remove: [...ofSegments.dead, ...names.temporaries],
   })
-  const byName = new Map(segments.map((segment) => [segment.found.name, segment]))
-  const live = ofSegments.live.map((liveName) => {
-    const segment = byName.get(liveName) as ReadSegment
+  const live = liveSegments.map((segment) => {
     const bytes = segment === newest ? end.position : segment.fileBytes
     const createdMs = segment.result.found === 'header' ? segment.result.header.createdMs : undefined
     return makeSegment(directory, 2, segment.found.id, segment.found.firstOffset, bytes, createdMs)
@@ -106,6 +111,9 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
     },
   }
 }
+
+const remedyForMissingEnd =
+  'Put the end of the log back, from a backup or a replica; or have `forelog repair --keep front` pull the cursors back, which says first what is lost by that'
 
 /** Row I: every byte from the end of the last entry that is proven durable, or else from the start of the segment, up to T. */
 function* rewriteGroups(file: DurableFile, end: Walked, header: SegmentHeader, frame: ControlFrame): Steps<void> {

@@ -44,9 +44,19 @@ export interface RecoveryRequest {
   readonly unfitForFormat1?: WalError | undefined
   /** Format 2: entries below are given up, though no mark says so yet: repair is about to write one. */
   readonly wantedFrom?: number
+  /** Format 2: what others than the log prove of it, from its headers. Asked before anything is changed. */
+  readonly beyondEnd?: (log: HeadersOfLog, lastOffset: number) => Steps<string | undefined>
   readonly fileMode: number
   readonly directoryMode: number
   readonly logger: Logger
+}
+
+/** What the names and headers of a log tell. */
+export interface HeadersOfLog {
+  readonly logId: string
+  /** Oldest first. */
+  readonly live: readonly { readonly id: number; readonly firstOffset: number }[]
+  readonly firstOffset: number
 }
 
 /** Where a log is, for whoever only looks at it. */

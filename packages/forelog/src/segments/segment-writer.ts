@@ -53,6 +53,8 @@ export interface LogEnd {
 export interface SegmentWriterOptions {
   readonly maxSegmentBytes: number
   readonly fileMode: number
+  /** Smaller segment ids may have been given, by what others remember. */
+  readonly leastSegmentId?: number
   /** Told of each new segment. */
   readonly onRoll: (closed: Segment, opened: Segment) => void
   /** Told when the end has moved back. */
@@ -469,7 +471,7 @@ export class SegmentWriter {
   /** Creates the segment that is written from now on; it is not among the live ones yet. */
   *#createNext(previous: { readonly id: number; readonly crc: number }, firstOffset: number, cut: boolean, lowWaterMark: number = this.#lowWaterMark): Steps<Segment> {
     const segments = this.#segments
-    const id = segments.newest.id + 1
+    const id = Math.max(segments.newest.id + 1, this.#options.leastSegmentId ?? 0)
     if (id > lastSegmentId) {
       throw new WalError('ERR_WAL_OFFSET_EXHAUSTED', `the log in ${segments.directory} has used all segment ids: go on in another directory`, {
         path: segments.directory,
