@@ -374,8 +374,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
    *
    * Stops in front of what a cursor that holds still needs, whichever process it belongs to, and whether or not it is open.
    *
-   * Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` above `lastOffset + 1`, and where a cursor can't be read: then it is not known what it
-   * needs. Works on a full disk.
+   * Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` above `lastOffset + 1`, and where a cursor can't be read, or what it says can't be synced:
+   * then it is not known what it needs, and nothing was changed. Works on a full disk.
    */
   truncateBefore(offset: number): Promise<void> {
     const refusal = this.#refusal('closing')

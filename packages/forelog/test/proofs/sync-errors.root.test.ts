@@ -148,9 +148,10 @@ describe('each call of a real process that the system refuses', () => {
   function judge(reports: readonly Report[], trace: string, code: Case['code']): string {
     const wrong = reportsOf(reports, 'wrong')
     expect(wrong, trace).toEqual([])
-    // Truncation that can't read what it has to is refused, and nothing else comes of it; nor of a cursor that can't be written.
+    // Truncation that can't read what it has to, or make durable what a cursor says, is refused, and nothing else comes of it; nor of a
+    // cursor that can't be written.
     const isAlone = ({ call, code, state }: ReportOf<'rejected'>): boolean =>
-      state === 'open' && (call === 'cursor' || call === 'commit' || (call.startsWith('truncate') && code === 'ERR_WAL_READ_FAILED'))
+      state === 'open' && (call === 'cursor' || call === 'commit' || (call.startsWith('truncate') && code === 'ERR_WAL_READ_FAILED') || (call === 'truncateBefore' && code === 'ERR_WAL_SYNC_FAILED'))
     const rejected = reportsOf(reports, 'rejected').filter((rejection) => !isAlone(rejection))
     const [first] = rejected
     const [end] = reportsOf(reports, 'end')
@@ -166,8 +167,10 @@ describe('each call of a real process that the system refuses', () => {
       // Lack of space is no failure: the log goes on, and closes.
       expect([...codes].filter((each) => each !== 'ERR_WAL_NO_SPACE')).toEqual([])
       expect(end, trace).toMatchObject({ state: 'closed', closing: 'none' })
-      // A cursor syncs the log's directory, too: where its own stands in it.
-      const isOfCursor = (line: string): boolean => line.startsWith('fsync(') && line.includes('/log>') && reportsOf(reports, 'rejected').some(({ call }) => call === 'cursor')
+      // A cursor syncs the log's directory, too: where its own stands in it. A truncation syncs theirs.
+      const isRefused = (refused: string): boolean => reportsOf(reports, 'rejected').some(({ call, state }) => call === refused && state === 'open')
+      const isOfCursor = (line: string): boolean =>
+        line.startsWith('fsync(') && ((line.includes('/log>') && isRefused('cursor')) || (line.includes('/cursors>') && isRefused('truncateBefore')))
       if (code !== undefined && code !== 'ERR_WAL_NO_SPACE') expect(refusedInEarnest(trace).filter((line) => !isOfCursor(line)), trace).toEqual([])
       return codes.size === 0 ? 'met nothing that matters' : 'refused for lack of space'
     }
