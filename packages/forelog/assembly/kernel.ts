@@ -5,7 +5,7 @@
  *
  *     tables    16 KiB    of the checksum, made when the module starts
  *     lengths   128 KiB   payload bytes of each record, u32 little endian; and what else `walk` found
- *     staging   256 KiB   records, one behind the other, as docs/FORMAT.md has them
+ *     staging   256 KiB   records, one behind the other, as docs/FORMAT.md has them; behind the first 64 KiB what `decode` makes of them
  *
  * Whoever calls keeps within these: nothing is checked here. The plain TypeScript that does the same, and that this is
  * tested against, is in src/format/kernel.ts, with the measurements that decided between the two.
@@ -33,6 +33,14 @@ const groupBytes: usize = 20
 
 /** Where the last `verify` or `seal` left the CRC of the headers. */
 export let headersCrc: u32 = 0
+
+/** `decode` takes so many bytes of records at the most, and leaves their texts behind them. */
+export const textBytesMost: u32 = 64 * 1024
+const texts: usize = staging + <usize>textBytesMost
+export const textsAt: u32 = <u32>texts
+
+/** Whether the last `decode` stopped in front of a text that has a unit above 255. */
+export let wide: u32 = 0
 
 /** Whether all payloads that the last `verify` or `walk` found to hold were ASCII: 1 or 0. */
 export let ascii: u32 = 0
@@ -282,5 +290,93 @@ export function walk(
   walkedRecords = records
   walkedPrevious = previous
   ascii = high == 0 ? 1 : 0
+  return count
+}
+
+/** Four bytes below 128 as four units of 16 bits. */
+// @ts-ignore: decorator
+@inline
+function spread(four: u64): u64 {
+  const two = (four | (four << 16)) & 0x0000ffff0000ffff
+  return (two | (two << 8)) & 0x00ff00ff00ff00ff
+}
+
+/** The six bits of a byte that continues a character; above 63 where it is none, or where there is none in front of `end`. */
+// @ts-ignore: decorator
+@inline
+function continued(at: usize, end: usize): u32 {
+  return at < end ? <u32>load<u8>(at) ^ 0x80 : 0xff
+}
+
+/**
+ * Makes text of `count` payloads of UTF-8, one behind the other, in units of a byte (Latin-1) or of two (UTF-16): payload `n` begins
+ * `starts[n]` behind the beginning of the staging area and has `lengths[n]` bytes. Stops in front of one that is not valid UTF-8, and
+ * in units of a byte in front of one that needs two. How many it took; `lengths[n]` is then the number of units up to the end of text `n`.
+ */
+export function decode(count: u32, inTwo: u32): u32 {
+  const shift: usize = inTwo != 0 ? 1 : 0
+  let out = texts
+  wide = 0
+  for (let index: u32 = 0; index < count; index++) {
+    const slot = <usize>index << 2
+    let at = staging + <usize>load<u32>(starts + slot)
+    const end = at + <usize>load<u32>(lengths + slot)
+    while (at < end) {
+      while (at + 8 <= end) {
+        const eight = load<u64>(at)
+        if ((eight & 0x8080808080808080) != 0) break
+        if (shift == 0) {
+          store<u64>(out, eight)
+        } else {
+          store<u64>(out, spread(eight & 0xffffffff))
+          store<u64>(out, spread(eight >> 32), 8)
+        }
+        at += 8
+        out += <usize>8 << shift
+      }
+      if (at == end) break
+      // One character: its shortest form, no surrogate, nothing behind the last character that there is.
+      let character = <u32>load<u8>(at)
+      if (character >= 0x80) {
+        const second = continued(at + 1, end)
+        if (character < 0xc2 || character > 0xf4 || second > 63) return index
+        if (character < 0xe0) {
+          character = ((character & 0x1f) << 6) | second
+          at += 1
+        } else {
+          const third = continued(at + 2, end)
+          if (third > 63) return index
+          if (character < 0xf0) {
+            character = ((character & 0xf) << 12) | (second << 6) | third
+            if (character < 0x800 || (character & 0xf800) == 0xd800) return index
+            at += 2
+          } else {
+            const fourth = continued(at + 3, end)
+            if (fourth > 63) return index
+            character = ((character & 7) << 18) | (second << 12) | (third << 6) | fourth
+            if (character < 0x10000 || character > 0x10ffff) return index
+            at += 3
+          }
+        }
+      }
+      at += 1
+      if (shift == 0) {
+        if (character > 0xff) {
+          wide = 1
+          return index
+        }
+        store<u8>(out, <u8>character)
+        out += 1
+      } else if (character < 0x10000) {
+        store<u16>(out, <u16>character)
+        out += 2
+      } else {
+        store<u16>(out, <u16>(0xd7c0 + (character >> 10)))
+        store<u16>(out, <u16>(0xdc00 | (character & 0x3ff)), 2)
+        out += 4
+      }
+    }
+    store<u32>(lengths + slot, <u32>((out - texts) >> shift))
+  }
   return count
 }

@@ -1,15 +1,19 @@
 /**
  * Payloads that lie in one buffer and are decoded one after the other, seen as bytes or as text, whichever the entry asks for.
  *
- * Text is made of many payloads at once where they are known to be ASCII: a piece of the buffer becomes one string, and each payload a
- * part of it. That halves what a text costs (bench/micro/decoding.ts). Such a part holds on to the whole piece, so it is for whoever
- * takes it apart at once, as JSON.parse does.
+ * Text is made of many payloads at once: of a piece of the buffer, as it is where they are known to be ASCII, else by the kernel, which
+ * leaves out what stands between them. Each payload is a part of the string of its piece. That takes half of the time that a string each
+ * takes, and a small part of it where there is more than ASCII (bench/micro/decoding.ts). Such a part holds on to the whole piece, so
+ * it is for whoever takes it apart at once, as JSON.parse does.
  */
+import { recordKernel } from '../format/kernel.js'
+import type { RecordRun } from '../format/record.js'
 
 /** Bytes of the buffer that become one string: few at first, for whoever reads one entry, and twice as many each time. */
 const firstPieceBytes = 512
 const largestPieceBytes = 16 * 1024
 const nothing = new Uint8Array(0)
+const noEnds = new Uint32Array(0)
 /**
  * The collector of young objects comes by when so many bytes were made in the heap, and copies lie outside of it: some tens of MiB of them that nobody
  * looks at any more may gather first (V8 11: 32 MiB). The few objects of an entry are enough for a KiB of it; for each so many bytes more, something
@@ -31,18 +35,36 @@ export class PayloadWindow {
   /** The same memory; made when a text is asked for. */
   #buffer: Buffer | undefined
   #ascii = false
+  /** What the payloads are records of, and the index there of the one that is seen. */
+  #run: RecordRun | undefined
+  #index = 0
   #from = 0
   #to = 0
+  /** The text of a piece. If that is ASCII, it is that of the buffer from `#textFrom` to `#textTo`. */
   #text = ''
   #textFrom = 0
   #textTo = 0
+  /** If it is not: where the texts end of the payloads from index `#endsFrom` on. */
+  #ends: Uint32Array = noEnds
+  #endsFrom = 0
   #pieceBytes = firstPieceBytes
   #outside = 0
   /** Never looked at: only a thing that is kept is made for sure. */
   readonly #inside: { made?: readonly unknown[] } = {}
 
-  /** Goes on to other payloads. `ascii`: all that it is moved to from now on are known to be ASCII. */
-  lookAt(bytes: Uint8Array, ascii: boolean): void {
+  /** Goes on to payloads that nothing is known of. */
+  lookAt(bytes: Uint8Array): void {
+    this.#see(bytes, false)
+    this.#run = undefined
+  }
+
+  /** Goes on to the payloads of a run. */
+  lookAtRun(run: RecordRun): void {
+    this.#see(run.bytes, run.ascii)
+    this.#run = run
+  }
+
+  #see(bytes: Uint8Array, ascii: boolean): void {
     if (bytes !== this.#bytes) {
       this.#bytes = bytes
       this.#shared = bytes.buffer
@@ -51,13 +73,16 @@ export class PayloadWindow {
     }
     // The same memory may hold something else by now.
     this.#textTo = 0
+    this.#ends = noEnds
+    this.#endsFrom = 0
     this.#ascii = ascii
   }
 
-  /** Goes on to the payload at `[from, to)`; none is in front of the one before. */
-  moveTo(from: number, to: number): void {
+  /** Goes on to the payload at `[from, to)`, the one with this index in its run; none is in front of the one before. */
+  moveTo(from: number, to: number, index: number = 0): void {
     this.#from = from
     this.#to = to
+    this.#index = index
   }
 
   /** The payload, as a view that is a plain Uint8Array. */
@@ -79,14 +104,35 @@ export class PayloadWindow {
 
   /** The payload as text, for whoever keeps no part of it. Throws a TypeError where it is no valid UTF-8. */
   get passingText(): string {
-    if (!this.#ascii) return this.#decoded()
+    if (!this.#ascii) return this.#run === undefined ? this.#decoded() : this.#amongOthers(this.#run)
     if (this.#to > this.#textTo) {
       this.#textFrom = this.#from
-      this.#textTo = Math.max(this.#to, Math.min(this.#bytes.length, this.#from + this.#pieceBytes))
-      this.#pieceBytes = Math.min(largestPieceBytes, this.#pieceBytes * 2)
+      this.#textTo = Math.max(this.#to, Math.min(this.#bytes.length, this.#from + this.#nextPieceBytes()))
       this.#text = this.#memory().toString('latin1', this.#textFrom, this.#textTo)
     }
     return this.#text.slice(this.#from - this.#textFrom, this.#to - this.#textFrom)
+  }
+
+  #amongOthers(run: RecordRun): string {
+    let place = this.#index - this.#endsFrom
+    if (place >= this.#ends.length) {
+      const texts = recordKernel().texts?.(run, this.#index, this.#from, this.#nextPieceBytes())
+      // It is invalid, or too large for the kernel.
+      if (texts === undefined) return this.#decoded()
+      this.#text = texts.text
+      this.#ends = texts.ends
+      this.#endsFrom = this.#index
+      place = 0
+      // Where bytes are among the texts, long pieces are copied in vain.
+      if (texts.stopped) this.#pieceBytes = firstPieceBytes
+    }
+    return this.#text.slice(place === 0 ? 0 : this.#ends[place - 1], this.#ends[place])
+  }
+
+  #nextPieceBytes(): number {
+    const bytes = this.#pieceBytes
+    this.#pieceBytes = Math.min(largestPieceBytes, bytes * 2)
+    return bytes
   }
 
   #decoded(): string {

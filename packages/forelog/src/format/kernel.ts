@@ -13,7 +13,7 @@
  */
 import { crc32 } from './checksum.js'
 import { kernelModule } from './kernel-module.js'
-import { controlType, lowHalf, readU32, recordHeaderBytes, writeU32 } from './record.js'
+import { controlType, lowHalf, readU32, recordHeaderBytes, type RecordRun, writeU32 } from './record.js'
 
 /** Payload lengths of records that stand one behind the other. */
 export type Lengths = ArrayLike<number>
@@ -58,6 +58,14 @@ export interface StrideRequest {
   readonly last: number
 }
 
+/** Payloads that stand one behind the other as one text: text `n` ends in front of unit `ends[n]`, where the next one begins. */
+export interface Texts {
+  readonly text: string
+  readonly ends: Uint32Array
+  /** Where the next one is not valid UTF-8. */
+  readonly stopped: boolean
+}
+
 /** Bytes that a stride takes at the most. */
 export const strideBytesMost: number = 64 * 1024
 
@@ -72,6 +80,12 @@ export interface RecordKernel {
    * CRCs of their payloads. Undefined when one of them does not hold.
    */
   verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): Verified | undefined
+  /**
+   * The texts of payloads of a run, from the one with this index on, which begins at `from`: of those that lie within `mostBytes`, but of
+   * one at least. It stops in front of one that is not valid UTF-8. Undefined where that is the first one, or it is too large. Absent: no
+   * faster than text by text.
+   */
+  texts?(run: RecordRun, index: number, from: number, mostBytes: number): Texts | undefined
   /** Fills in the headers of records whose types and payloads are there; the CRC of the headers. */
   seal(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number
 }
@@ -144,6 +158,10 @@ interface KernelExports {
     lastHigh: number,
     lastLow: number,
   ): number
+  readonly textsAt: { readonly value: number }
+  readonly textBytesMost: { readonly value: number }
+  readonly wide: { readonly value: number }
+  decode(count: number, inTwo: number): number
   verify(count: number, lowOffset: number, crcBefore: number): number
   seal(count: number, lowOffset: number, crcBefore: number): void
 }
@@ -173,10 +191,15 @@ class WasmKernel implements RecordKernel {
   readonly #staging: Uint8Array
   readonly #starts: Uint32Array
   readonly #groups: Uint32Array
+  readonly #texts: Buffer
+  readonly #textBytesMost: number
 
   constructor(exports: KernelExports) {
     this.#exports = exports
     const { memory, lengthsAt, lengthsMost, stagingAt, stagingBytes, startsAt, groupsAt, walkRecordsMost, walkGroupsMost } = exports
+    this.#textBytesMost = exports.textBytesMost.value
+    // Twice as much: in UTF-16 a byte may become two.
+    this.#texts = Buffer.from(memory.buffer, exports.textsAt.value, 2 * this.#textBytesMost)
     this.#starts = new Uint32Array(memory.buffer, startsAt.value, walkRecordsMost.value)
     this.#groups = new Uint32Array(memory.buffer, groupsAt.value, walkGroupsMost.value * numbersPerGroup)
     this.#lengths = new Uint32Array(memory.buffer, lengthsAt.value, lengthsMost.value)
@@ -255,6 +278,42 @@ class WasmKernel implements RecordKernel {
       lengths: this.#lengths.slice(0, records),
       ascii: exports.ascii.value === 1,
     }
+  }
+
+  texts(run: RecordRun, index: number, from: number, mostBytes: number): Texts | undefined {
+    const count = this.#stagePayloads(run, index, from, Math.min(mostBytes, this.#textBytesMost))
+    if (count === 0) return undefined
+    const exports = this.#exports
+    let decoded = exports.decode(count, 0)
+    const inTwo = exports.wide.value === 1
+    if (inTwo) {
+      // Those in front of where it stopped have ends for lengths by now.
+      this.#stagePayloads(run, index, from, Math.min(mostBytes, this.#textBytesMost))
+      decoded = exports.decode(count, 1)
+    }
+    if (decoded === 0) return undefined
+    const ends = this.#lengths.slice(0, decoded)
+    const units = ends[decoded - 1] as number
+    return { text: inTwo ? this.#texts.toString('utf16le', 0, 2 * units) : this.#texts.toString('latin1', 0, units), ends, stopped: decoded < count }
+  }
+
+  /** Copies the next payloads in, with what is between them, and says where they are; how many. */
+  #stagePayloads({ bytes, at, starts, lengths }: RecordRun, first: number, from: number, mostBytes: number): number {
+    const most = Math.min(lengths.length, first + this.#starts.length)
+    let index = first
+    let payload = from
+    let end = from
+    for (; index < most; index++) {
+      if (starts !== undefined) payload = at + (starts[index] as number) + recordHeaderBytes
+      const behind = payload + (lengths[index] as number)
+      if (behind - from > (index === first ? this.#textBytesMost : mostBytes)) break
+      this.#starts[index - first] = payload - from
+      this.#lengths[index - first] = lengths[index] as number
+      end = behind
+      payload = behind + recordHeaderBytes
+    }
+    this.#staging.set(bytes.subarray(from, end))
+    return index - first
   }
 
   /** Copies the next records in, as many as fit before a large one; none where plain code is faster. */

@@ -144,7 +144,7 @@ export class EntryReader<E> {
     this.#handedOut = this.#next - run.firstOffset
     this.#runAt = run.at
     for (let index = 0; run.starts === undefined && index < this.#handedOut; index++) this.#runAt += recordHeaderBytes + (run.lengths[index] as number)
-    this.#payloads.lookAt(run.bytes, run.ascii)
+    this.#payloads.lookAtRun(run)
   }
 
   /** Throws where an entry of the range was taken away since reading began, also when something else has its offset by now. */
@@ -255,7 +255,7 @@ export class EntryReader<E> {
         if (starts !== undefined) at = run.at + (starts[index] as number)
         const payload = at + recordHeaderBytes
         const behind = payload + (lengths[index] as number)
-        payloads.moveTo(payload, behind)
+        payloads.moveTo(payload, behind, index)
         batch.push({ offset: firstOffset + index, entry: adapter.decodeAmong(bytes[at + 4] as number, payloads, copy) as E })
         at = behind
       }

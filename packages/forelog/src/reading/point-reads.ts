@@ -90,7 +90,7 @@ export class PointReads<E> {
     const found = findInBlock(block, bytes, lengths, offset)
     if (found === undefined) return undefined
     const payload = new PayloadWindow()
-    payload.lookAt(bytes, false)
+    payload.lookAt(bytes)
     payload.moveTo(found.from, found.to)
     try {
       return { offset, entry: adapter.decodeAmong(found.type, payload, true) as E }

@@ -8,25 +8,29 @@ import { PayloadWindow } from '../../src/entries/payload-window.js'
 
 const encoder = new TextEncoder()
 
-/** Texts in one buffer, nine bytes in front of each, as records lie. */
-function windowOf(texts: readonly Uint8Array[], ascii: boolean): { window: PayloadWindow; places: [number, number][] } {
-  const buffer = new Uint8Array(texts.reduce((sum, text) => sum + 9 + text.length, 0)).fill(0xe9)
+/** Texts in one buffer, nine bytes in front of each, as records lie; `strided`: now and then something else between two of them. */
+function windowOf(texts: readonly Uint8Array[], ascii: boolean, arranged?: 'strided'): { window: PayloadWindow; places: [number, number][] } {
+  const between = (index: number): number => (arranged === 'strided' && index % 3 === 0 ? 60 : 0)
+  const buffer = new Uint8Array(texts.reduce((sum, text, index) => sum + between(index) + 9 + text.length, 0)).fill(0xe9)
   const places: [number, number][] = []
   let at = 0
-  for (const text of texts) {
+  for (const [index, text] of texts.entries()) {
+    at += between(index)
     buffer.set(text, at + 9)
     places.push([at + 9, at + 9 + text.length])
     at += 9 + text.length
   }
   const window = new PayloadWindow()
-  window.lookAt(buffer, ascii)
+  const lengths = texts.map((text) => text.length)
+  const starts = arranged === 'strided' ? places.map(([from]) => from - 9) : undefined
+  window.lookAtRun({ bytes: buffer, at: 0, firstOffset: 1, starts, lengths, position: 0, ascii })
   return { window, places }
 }
 
-function textsOf(texts: readonly Uint8Array[], ascii: boolean): string[] {
-  const { window, places } = windowOf(texts, ascii)
-  return places.map(([from, to]) => {
-    window.moveTo(from, to)
+function textsOf(texts: readonly Uint8Array[], ascii: boolean, arranged?: 'strided'): string[] {
+  const { window, places } = windowOf(texts, ascii, arranged)
+  return places.map(([from, to], index) => {
+    window.moveTo(from, to, index)
     return window.passingText
   })
 }
@@ -45,6 +49,82 @@ describe('payloads among others', () => {
         expect(textsOf(texts.map((text) => encoder.encode(text)), false)).toEqual(texts)
       }),
     )
+  })
+
+  /** What becomes of a payload alone: its text, or that it is refused. */
+  function alone(payload: Uint8Array): string | undefined {
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload)
+    } catch {
+      return undefined
+    }
+  }
+
+  const character = fc.oneof(fc.constantFrom(0x7f, 0x80, 0xff, 0x100, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x10000, 0x10ffff), fc.integer({ min: 0, max: 0x10ffff }))
+  const text = fc.array(character, { maxLength: 30 }).map((characters) => encoder.encode(characters.map((code) => String.fromCodePoint(code)).join('')))
+  const payload = fc.oneof(
+    { weight: 10, arbitrary: fc.string({ unit: 'binary-ascii', maxLength: 40 }).map((text) => encoder.encode(text)) },
+    { weight: 10, arbitrary: fc.string({ unit: fc.constantFrom(...'aäöÿé'), maxLength: 40 }).map((text) => encoder.encode(text)) },
+    { weight: 10, arbitrary: text },
+    // Bytes that are nearly a text: cut off, or with one of them another one.
+    { weight: 3, arbitrary: fc.tuple(text, fc.nat(120)).map(([bytes, end]) => bytes.subarray(0, end)) },
+    { weight: 3, arbitrary: fc.tuple(text, fc.nat(120), fc.nat(255)).map(([bytes, at, byte]) => bytes.map((had, index) => (index === at ? byte : had))) },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 12 }) },
+    { weight: 1, arbitrary: fc.constantFrom('ä'.repeat(9_000), '語'.repeat(7_000), 'é'.repeat(40_000)).map((text) => encoder.encode(text)) },
+  )
+
+  it.each([undefined, 'strided' as const])('are what each is alone, texts and what is none in any order (%s)', (arranged) => {
+    fc.assert(
+      fc.property(fc.array(payload, { maxLength: 60 }), (payloads) => {
+        const { window, places } = windowOf(payloads, false, arranged)
+        const seen = places.map(([from, to], index) => {
+          window.moveTo(from, to, index)
+          try {
+            return window.passingText
+          } catch (error) {
+            expect(error).toBeInstanceOf(TypeError)
+            return undefined
+          }
+        })
+        expect(seen).toEqual(payloads.map(alone))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('are what each is alone where only some are asked for as texts', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(payload, fc.boolean()), { maxLength: 60 }), (payloads) => {
+        const { window, places } = windowOf(payloads.map(([bytes]) => bytes), false)
+        for (const [index, [bytes, asked]] of payloads.entries()) {
+          window.moveTo(...(places[index] as [number, number]), index)
+          const expected = alone(bytes)
+          if (asked && expected !== undefined) expect(window.passingText).toBe(expected)
+          else expect(window.bytes).toEqual(bytes)
+        }
+      }),
+    )
+  })
+
+  it('are what each is alone in one run after the other, ASCII or not, in the same memory', () => {
+    const bytes = new Uint8Array(40_000)
+    const window = new PayloadWindow()
+    for (const [round, ascii] of [false, true, false, false, true].entries()) {
+      const texts = Array.from({ length: 300 }, (_, index) => `${round} ${ascii ? 'text' : 'Käse'} ${index} ${'.'.repeat(index % 90)}`)
+      const lengths = texts.map((text) => Buffer.byteLength(text))
+      window.lookAtRun({ bytes, at: 0, firstOffset: 1, lengths, position: 0, ascii })
+      let at = 0
+      const places = texts.map((text, index) => {
+        encoder.encodeInto(text, bytes.subarray(at + 9))
+        at += 9 + (lengths[index] as number)
+        return [at - (lengths[index] as number), at] as const
+      })
+      const seen = places.map(([from, to], index) => {
+        window.moveTo(from, to, index)
+        return window.passingText
+      })
+      expect(seen).toEqual(texts)
+    }
   })
 
   it('keep a byte order mark and a replacement character that was written', () => {
@@ -69,7 +149,7 @@ describe('payloads among others', () => {
 
   it('are views of the buffer as bytes', () => {
     const { window, places } = windowOf([encoder.encode('abc'), encoder.encode('defg')], true)
-    window.moveTo(...(places[1] as [number, number]))
+    window.moveTo(...(places[1] as [number, number]), 1)
     expect(window.bytes).toEqual(encoder.encode('defg'))
   })
 })
@@ -85,7 +165,7 @@ describe('entries of payloads among others', () => {
 
   function decoded(type: number, payload: Uint8Array, ascii: boolean): unknown {
     const { window, places } = windowOf([encoder.encode('before'), payload, encoder.encode('behind')], ascii)
-    window.moveTo(...(places[1] as [number, number]))
+    window.moveTo(...(places[1] as [number, number]), 1)
     return adapter.decodeAmong(type, window, true)
   }
 
