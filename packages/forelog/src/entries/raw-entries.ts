@@ -6,6 +6,7 @@ import { WalError } from '../errors.js'
 import { kindOf, ownBytes, plainView } from './codecs.js'
 import type { DefinedSource } from './define-entries.js'
 import type { EntryAdapter, RawEntry } from './entry.js'
+import { PlainRawEntry } from './plain-objects.js'
 
 /** What a log without `entries` has: `append` takes a {@link RawEntry}, or bytes alone (type 0); reading gives a {@link RawEntry}. */
 export interface RawSource extends DefinedSource<RawEntry | Uint8Array, RawEntry> {}
@@ -28,11 +29,11 @@ export const rawAdapter: EntryAdapter = {
   encode: payloadOf,
 
   decode(type, payload, copy): RawEntry {
-    return { type, payload: copy ? ownBytes(payload) : plainView(payload) }
+    return new PlainRawEntry(type, copy ? ownBytes(payload) : plainView(payload))
   },
 
   decodeAmong(type, payloads, copy): RawEntry {
-    return { type, payload: copy ? payloads.ownBytes : payloads.bytes }
+    return new PlainRawEntry(type, copy ? payloads.ownBytes : payloads.bytes)
   },
 
   framing: () => undefined,

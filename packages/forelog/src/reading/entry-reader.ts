@@ -3,6 +3,7 @@
  */
 import type { EntryAdapter } from '../entries/entry.js'
 import { PayloadWindow } from '../entries/payload-window.js'
+import { plainObjects } from '../entries/plain-objects.js'
 import { WalError } from '../errors.js'
 import type { Steps } from '../steps.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
@@ -16,6 +17,11 @@ export interface StoredEntry<E> {
   readonly offset: number
   readonly entry: E
 }
+
+const PlainStoredEntry = plainObjects<StoredEntry<unknown>, [number, unknown]>(function (offset, entry) {
+  this.offset = offset
+  this.entry = entry
+}) as new <E>(offset: number, entry: E) => StoredEntry<E>
 
 /** What reading asks of the log that is read. */
 export interface ReadableLog {
@@ -256,7 +262,7 @@ export class EntryReader<E> {
         const payload = at + recordHeaderBytes
         const behind = payload + (lengths[index] as number)
         payloads.moveTo(payload, behind, index)
-        batch.push({ offset: firstOffset + index, entry: adapter.decodeAmong(bytes[at + 4] as number, payloads, copy) as E })
+        batch.push(new PlainStoredEntry<E>(firstOffset + index, adapter.decodeAmong(bytes[at + 4] as number, payloads, copy) as E))
         at = behind
       }
     } catch (error) {

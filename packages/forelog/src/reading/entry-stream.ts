@@ -1,6 +1,7 @@
 /**
  * What callers iterate: `entries`, `.batches()` and `entriesSync`.
  */
+import { plainObjects } from '../entries/plain-objects.js'
 import { WalError } from '../errors.js'
 import { checkNames, wrong } from '../options.js'
 import { runBlocking, runPooled } from '../steps.js'
@@ -111,6 +112,11 @@ async function* batchesOf<E>(begin: Begin<E>, signal: AbortSignal | undefined): 
   }
 }
 
+const PlainResult = plainObjects<IteratorYieldResult<unknown>, [unknown]>(function (value) {
+  this.done = false
+  this.value = value
+}) as new <T>(value: T) => IteratorYieldResult<T>
+
 /**
  * Hands out entry by entry. Written out, and no async generator: that takes three turns of the microtask queue for each entry, and
  * this takes one (bench/micro/iteration.ts).
@@ -144,7 +150,7 @@ class EntryIterator<E> implements AsyncIterableIterator<StoredEntry<E>, undefine
       } catch (error) {
         return Promise.reject(error)
       }
-      if (value !== undefined) return Promise.resolve({ done: false, value })
+      if (value !== undefined) return Promise.resolve(new PlainResult(value))
     }
     return this.#after(() => this.#load())
   }
