@@ -1413,8 +1413,8 @@ export const mutants = [
   {
     name: 'the lock file is removed when it is freed',
     file: 'files/directory-lock.ts',
-    from: '    await rm(holderPath(path), { force: true }).catch(() => undefined)',
-    to: '    await rm(path, { force: true })\n    await rm(holderPath(path), { force: true }).catch(() => undefined)',
+    from: '    await unlink(holderPath(path)).catch(() => undefined)',
+    to: '    await unlink(path)\n    await unlink(holderPath(path)).catch(() => undefined)',
     tests: ['files/directory-lock.test.ts'],
   },
   {
@@ -1468,7 +1468,7 @@ export const mutants = [
   },
   {
     name: 'a cursor does not hold back truncation',
-    file: 'cursors/cursor-shelf.ts',
+    file: 'cursors/known-cursors.ts',
     from: 'if (hold && (holder',
     to: 'if (!hold && (holder',
     tests: [cursors],
@@ -1495,10 +1495,31 @@ export const mutants = [
     tests: [cursors],
   },
   {
+    name: 'a sync of the cursors\' directory that runs is taken for the next one',
+    file: 'cursors/cursor-directory.ts',
+    from: '    this.#syncingNext ??= this.#syncing\n',
+    to: '    if (this.#syncing.catch !== undefined) return this.#syncing\n    this.#syncingNext ??= this.#syncing\n',
+    tests: ['cursors/many-cursors.test.ts'],
+  },
+  {
+    name: 'the writer does not look again when another process makes a cursor',
+    file: 'cursors/known-cursors.ts',
+    from: 'if (this.#seen !== undefined && mark === this.#mark)',
+    to: 'if (this.#seen !== undefined)',
+    tests: ['cursors/known-cursors.test.ts'],
+  },
+  {
+    name: 'what the writer has seen of a cursor is believed without a look',
+    file: 'cursors/known-cursors.ts',
+    from: '      const stored = open(name)\n',
+    to: "      const known = seen.get(name)\n      const stored = open(name) ?? (known === 'unread' ? undefined : known)\n",
+    tests: ['cursors/known-cursors.test.ts'],
+  },
+  {
     name: 'the deletion of a cursor is not synced',
-    file: 'cursors/cursor-shelf.ts',
-    from: '      await runPooled(removeFile(fileSystem, cursorPath(this.#directory, name)))\n      await runPooled(syncDirectory(fileSystem, this.#directory))',
-    to: '      await runPooled(removeFile(fileSystem, cursorPath(this.#directory, name)))',
+    file: 'cursors/cursor-directory.ts',
+    from: '    await runPooled(removeFile(this.#files.fileSystem, this.pathOf(name)))\n    await runPooled(this.syncNames())',
+    to: '    await runPooled(removeFile(this.#files.fileSystem, this.pathOf(name)))',
     tests: [cursors],
   },
   {

@@ -1,6 +1,7 @@
 /**
  * Every error of the library: one class, told apart by `code`.
  */
+import { hostname } from 'node:os'
 
 /** Every code that a {@link WalError} can have. */
 export const errorCodes = [
@@ -137,6 +138,21 @@ export function systemCode(error: unknown): string | undefined {
 export function isNoSpace(error: unknown): boolean {
   const code = systemCode(error)
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_WAL_NO_SPACE'
+}
+
+/** Whether an error says that the process, or the machine, has as many files open as it may. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const code = systemCode(error)
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
+export const descriptorsRemedy = 'No more files can be open at once: close what nobody needs, open cursors for example, or raise the limit (ulimit -n, LimitNOFILE of systemd).'
+
+/** Who holds a lock, in words: `process 7`, `process 7, this one, on db1`. */
+export function nameHolder({ pid, hostname: host }: LockHolder = {}): string {
+  if (pid === undefined) return 'somebody (who, is not known)'
+  const isThisOne = pid === process.pid && (host === undefined || host === hostname())
+  return `process ${pid}${isThisOne ? ', this one,' : ''}${host === undefined ? '' : ` on ${host}`}`
 }
 
 /** The text of any thrown value, for a message. */

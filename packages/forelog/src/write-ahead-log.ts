@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { CommitQueue } from './commit/commit-queue.js'
 import { beyondEnd, placeCursors, readCursors } from './cursors/cursor-proof.js'
-import { type CursorNeeds, CursorShelf } from './cursors/cursor-shelf.js'
+import { CursorShelf } from './cursors/cursor-shelf.js'
+import type { CursorNeeds } from './cursors/known-cursors.js'
 import type { AppendableOf, EntryOf, EntrySource } from './entries/define-entries.js'
 import type { RawEntry } from './entries/entry.js'
 import type { RawSource } from './entries/raw-entries.js'
@@ -157,6 +158,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
         return writer.firstOffset
       },
       onCommit: (offset) => this.#retention.noteCommit(offset),
+      onFailure: (failure) => queue.fail(failure),
     })
     this.#retention = new RetentionKeeper(
       {

@@ -115,17 +115,22 @@ export function* settleCursor(fileSystem: FileSystem, path: string): Steps<Store
 const syncAccess = process.platform === 'win32' ? 'write' : 'read'
 
 function* readFrom<T>(fileSystem: FileSystem, path: string, access: 'read' | 'write', run: (file: DurableFile) => Steps<T>): Steps<T | undefined> {
-  let file: DurableFile
-  try {
-    file = yield* DurableFile.open(fileSystem, path, { access })
-  } catch (error) {
-    if (systemCode((error as WalError).cause) === 'ENOENT') return undefined
-    throw error
-  }
+  const file = yield* openThere(fileSystem, path, access)
+  if (file === undefined) return undefined
   try {
     return yield* run(file)
   } finally {
     yield* file.close()
+  }
+}
+
+/** Undefined: there is no such file. */
+export function* openThere(fileSystem: FileSystem, path: string, access: 'read' | 'write'): Steps<DurableFile | undefined> {
+  try {
+    return yield* DurableFile.open(fileSystem, path, { access })
+  } catch (error) {
+    if (systemCode((error as WalError).cause) === 'ENOENT') return undefined
+    throw error
   }
 }
 
@@ -184,11 +189,11 @@ function* wipeSlot(fileSystem: FileSystem, path: string, sequence: number): Step
   }
 }
 
-/** To be called by the holder of the cursor's lock alone. */
-export function* createCursor(fileSystem: FileSystem, directory: string, name: string, stored: StoredCursor, mode: number): Steps<void> {
+/** To be called by the holder of the cursor's lock alone. `syncNames` is that of its directory, see `createDurably`. */
+export function* createCursor(fileSystem: FileSystem, directory: string, name: string, stored: StoredCursor, mode: number, syncNames: () => Steps<void>): Steps<void> {
   const bytes = new Uint8Array(fileBytes)
   bytes.set(encodeSlot(stored), (stored.sequence % 2) * pageBytes)
-  const file = yield* createDurably(fileSystem, directory, `${name}${cursorSuffix}`, `${name}${cursorSuffix}.tmp`, [bytes], mode)
+  const file = yield* createDurably(fileSystem, directory, `${name}${cursorSuffix}`, `${name}${cursorSuffix}.tmp`, [bytes], mode, syncNames)
   yield* file.close()
 }
 

@@ -7,7 +7,7 @@
  * another process as a rule, makes cursors under a lock of the kernel, which ends with it, and the writer takes that for a truncation.
  */
 import { join } from 'node:path'
-import { isNoSpace, reasonOf, WalError } from '../errors.js'
+import { isNoSpace, nameHolder, reasonOf, WalError } from '../errors.js'
 import type { FileLock, FileSystem } from '../files/file-system.js'
 
 export const gateName = 'cursors.lock'
@@ -27,15 +27,18 @@ export class CursorGate {
   readonly #files: GateFiles
   /** Whether truncations are those of another process. */
   readonly #isReader: boolean
+  readonly #tellWriter: () => Promise<void>
   readonly #making = new Set<Promise<unknown>>()
   #makers = 0
   #makersLock: Promise<FileLock | undefined> | undefined
   /** The newest truncation; undefined: none is under way. */
   #truncating: Promise<void> | undefined
 
-  constructor(files: GateFiles, isReader: boolean) {
+  /** `tellWriter`: of a reader, has the writer look for itself what there is, and is called under the lock. */
+  constructor(files: GateFiles, isReader: boolean, tellWriter: () => Promise<void>) {
     this.#files = files
     this.#isReader = isReader
+    this.#tellWriter = tellWriter
   }
 
   /** Makes a cursor, or has one hold, while nobody truncates. */
@@ -73,7 +76,7 @@ export class CursorGate {
       if (error instanceof WalError && error.code === 'ERR_WAL_LOCKED') return error
       throw this.#notKnown(error)
     })
-    if (lock instanceof WalError) return await run(`a cursor that ${describe(lock)} is making`)
+    if (lock instanceof WalError) return await run(`a cursor that ${nameHolder(lock.holder)} is making`)
     try {
       return await run(undefined)
     } finally {
@@ -85,7 +88,7 @@ export class CursorGate {
     if (!(error instanceof WalError) || error.code !== 'ERR_WAL_LOCKED') return error
     const path = join(this.#files.directory, gateName)
     const seconds = makingWaitsMs / 1000
-    const why = `a cursor can't be made while the log is truncated, and ${describe(error)} has held ${path} for ${seconds} s: try again, or find out why it does not come to an end`
+    const why = `a cursor can't be made while the log is truncated, and ${nameHolder(error.holder)} has held ${path} for ${seconds} s: try again, or find out why it does not come to an end`
     return new WalError('ERR_WAL_LOCKED', why, { path, ...(error.holder !== undefined && { holder: error.holder }), cause: error })
   }
 
@@ -102,6 +105,8 @@ export class CursorGate {
     const taking = (this.#makersLock ??= this.#lock(makingWaitsMs).catch((error: unknown) => Promise.reject(this.#tooLong(error))))
     try {
       await taking
+      // Before it is made: who dies in between has the writer look once too often.
+      await this.#tellWriter()
       return await run()
     } finally {
       if (--this.#makers === 0) {
@@ -137,8 +142,4 @@ export class CursorGate {
  */
 export async function freeLock(lock: FileLock): Promise<void> {
   await lock.release().catch(() => {})
-}
-
-function describe({ holder }: WalError): string {
-  return holder?.pid === undefined ? 'another process' : `process ${holder.pid}`
 }

@@ -2,23 +2,28 @@
  * A cursor that somebody has open: the one holder of its name.
  */
 import { WalError } from '../errors.js'
-import type { FileLock } from '../files/file-system.js'
 import { showAs } from '../inspect.js'
 import type { Cursor, CursorOptions, OffsetRange } from '../reading/cursor.js'
 import { outOfRange, type StoredEntry } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
 import { commitCursor, type StoredCursor } from './cursor-file.js'
-import { freeLock } from './cursor-gate.js'
 import type { CursorHost } from './cursor-host.js'
 import { type Standing, standingOf } from './standing.js'
+
+/** What a cursor tells of itself. */
+export interface CursorHolding {
+  /** Something was committed. */
+  onCommit(stored: StoredCursor): void
+  /** Its last commit is over. */
+  release(): Promise<void>
+}
 
 export class LogCursor<out E> implements Cursor<E> {
   readonly name: string
   readonly #host: CursorHost<E>
   readonly #path: string
-  readonly #lock: FileLock
+  readonly #holding: CursorHolding
   readonly #options: CursorOptions
-  readonly #onClose: () => void
   readonly #ending = new AbortController()
   /** As it is durable. */
   #stored: StoredCursor
@@ -38,16 +43,20 @@ export class LogCursor<out E> implements Cursor<E> {
     })
   }
 
-  constructor(host: CursorHost<E>, name: string, path: string, lock: FileLock, stored: StoredCursor, options: CursorOptions, onClose: () => void) {
+  constructor(host: CursorHost<E>, name: string, path: string, stored: StoredCursor, options: CursorOptions, holding: CursorHolding) {
     this.#host = host
     this.name = name
     this.#path = path
-    this.#lock = lock
+    this.#holding = holding
     this.#stored = stored
     this.#options = options
-    this.#onClose = onClose
     this.#standing = standingOf(stored, host.log.segments.live, host.log.firstOffset)
     this.#seenCuts = host.log.segments.cutCount
+  }
+
+  /** What is on stable storage, whatever its file shows while a commit is under way, or after one has failed; while nobody else can change that. */
+  get stored(): StoredCursor | undefined {
+    return this.#closing === undefined ? this.#stored : undefined
   }
 
   get offset(): number {
@@ -60,11 +69,6 @@ export class LogCursor<out E> implements Cursor<E> {
 
   get hold(): boolean {
     return this.#stored.hold
-  }
-
-  /** What is on stable storage, whatever its file shows while a commit is under way, or after one has failed. */
-  get stored(): StoredCursor {
-    return this.#stored
   }
 
   get cut(): OffsetRange | undefined {
@@ -169,7 +173,7 @@ export class LogCursor<out E> implements Cursor<E> {
     const stored = { ...this.#stored, sequence: this.#stored.sequence + 1, offset, segmentId }
     await runPooled(commitCursor(this.#host.files.fileSystem, this.#path, stored))
     this.#stored = stored
-    this.#host.onCommit?.(offset)
+    this.#holding.onCommit(stored)
   }
 
   close(): Promise<void> {
@@ -185,8 +189,7 @@ export class LogCursor<out E> implements Cursor<E> {
     this.#ending.abort()
     // Whoever asked for a commit is told how it went; here it only has to be over.
     await this.#writing.catch(() => {})
-    await freeLock(this.#lock)
-    this.#onClose()
+    await this.#holding.release()
   }
 
   #look(): Standing {

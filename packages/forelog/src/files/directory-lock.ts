@@ -1,10 +1,10 @@
 import { chmodSync, close, constants, existsSync, open } from 'node:fs'
-import { open as openHandle, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { open as openHandle, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { type LockHolder, reasonOf, systemCode, WalError } from '../errors.js'
+import { descriptorsRemedy, isNoSpace, isOutOfDescriptors, type LockHolder, nameHolder, reasonOf, systemCode, WalError } from '../errors.js'
 import type { FileLock, LockState } from './file-system.js'
 
 /*
@@ -81,7 +81,7 @@ export async function lockFile(path: string, mode: number, method: LockMethod = 
   let released: Promise<void> | undefined
   const release = async (): Promise<void> => {
     // While the lock is still held: afterwards it would be the next holder's.
-    await rm(holderPath(path), { force: true }).catch(() => undefined)
+    await unlink(holderPath(path)).catch(() => undefined)
     await free()
   }
   return { release: () => (released ??= release()) }
@@ -306,13 +306,8 @@ function holderFrom(value: unknown): LockHolder {
 }
 
 function lockedError(path: string, holder: LockHolder): WalError {
-  const { pid, hostname: host, since } = holder
-  const isOurs = pid === process.pid && host === hostname()
-  const who =
-    pid === undefined
-      ? 'somebody holds its lock (who, is not known)'
-      : `process ${pid}${isOurs ? ', this one,' : ''}${host === undefined ? '' : ` on ${host}`} holds its lock` +
-        (since === undefined ? '' : ` since ${since}`)
+  const { since } = holder
+  const who = `${nameHolder(holder)} holds its lock${since === undefined ? '' : ` since ${since}`}`
   return new WalError(
     'ERR_WAL_LOCKED',
     `The log is in use: ${who} (${path}). A log has one writer at a time: close it there, or end that process; the ` +
@@ -331,14 +326,11 @@ function unavailableError(path: string, cause: unknown): WalError {
 }
 
 function openError(path: string, cause: unknown): WalError {
-  const code = systemCode(cause)
-  const isNoSpace = code === 'ENOSPC' || code === 'EDQUOT'
-  return new WalError(
-    isNoSpace ? 'ERR_WAL_NO_SPACE' : 'ERR_WAL_WRITE_FAILED',
-    `Can't open the lock file ${path}: ${reasonOf(cause)}. ` +
-      (isNoSpace
-        ? 'Free space on its file system, then open the log again.'
-        : 'This process must be able to write in that directory, and to that file.'),
-    { path, cause },
-  )
+  const remedy = isNoSpace(cause)
+    ? 'Free space on its file system, then open the log again.'
+    : isOutOfDescriptors(cause)
+      ? descriptorsRemedy
+      : 'This process must be able to write in that directory, and to that file.'
+  const code = isNoSpace(cause) ? 'ERR_WAL_NO_SPACE' : 'ERR_WAL_WRITE_FAILED'
+  return new WalError(code, `Can't open the lock file ${path}: ${reasonOf(cause)}. ${remedy}`, { path, cause })
 }

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path'
-import { isNoSpace, reasonOf, systemCode, WalError, type WalErrorCode } from '../errors.js'
+import { descriptorsRemedy, isNoSpace, isOutOfDescriptors, reasonOf, systemCode, WalError, type WalErrorCode } from '../errors.js'
 import type { FileSystem, OpenFile, OpenFileOptions } from './file-system.js'
 import { runPooled, step, type Steps } from '../steps.js'
 
@@ -17,15 +17,17 @@ export class DurableFile {
   /** Where the file is; for messages and errors. */
   readonly path: string
   readonly #file: OpenFile
+  readonly #access: OpenFileOptions['access']
   readonly #writeThrough: boolean
   /** Reads that nobody waits for. */
   readonly #reads = new Set<Promise<unknown>>()
   #closed = false
 
-  /** Takes over `file`, which is closed through this from now on. `writeThrough`: whether it was opened so. */
-  constructor(file: OpenFile, path: string, writeThrough = false) {
+  /** Takes over `file`, which was opened with these options, and is closed through this from now on. */
+  constructor(file: OpenFile, path: string, { access, writeThrough = false }: OpenFileOptions = { access: 'write' }) {
     this.#file = file
     this.path = path
+    this.#access = access
     this.#writeThrough = writeThrough
   }
 
@@ -39,7 +41,7 @@ export class DurableFile {
         () => fileSystem.openSync(path, options),
         () => fileSystem.open(path, options),
       )
-      return new DurableFile(file, path, options.writeThrough)
+      return new DurableFile(file, path, options)
     } catch (error) {
       if (options.access === 'read') throw failure('ERR_WAL_READ_FAILED', `Can't open ${path} for reading`, path, error)
       const what = options.access === 'create' ? `Can't create ${path}` : `Can't open ${path} for writing`
@@ -173,7 +175,7 @@ export class DurableFile {
 
   /**
    * Closes the file; again: nothing, after a failure too (close(2): the descriptor is gone either way). Syncs nothing.
-   * Errors: `ERR_WAL_WRITE_FAILED`.
+   * Errors: `ERR_WAL_WRITE_FAILED`, of a file that was opened for reading `ERR_WAL_READ_FAILED`.
    */
   *close(): Steps<void> {
     if (this.#closed) return
@@ -187,7 +189,7 @@ export class DurableFile {
         () => (reading ? closeBehindReads() : this.#file.close()),
       )
     } catch (error) {
-      throw failure('ERR_WAL_WRITE_FAILED', `Can't close ${this.path}`, this.path, error)
+      throw failure(this.#access === 'read' ? 'ERR_WAL_READ_FAILED' : 'ERR_WAL_WRITE_FAILED', `Can't close ${this.path}`, this.path, error)
     }
   }
 }
@@ -201,6 +203,8 @@ export class DurableFile {
  *
  * Errors: those of {@link DurableFile}; the temporary file is then removed, if that can be done. `ERR_WAL_SYNC_FAILED`
  * when the directory can't be synced: the file is then in place, but a crash may take its name back.
+ *
+ * @param syncNames syncs the directory, for those who share that with others; it has to begin when it is called, or later
  */
 export function* createDurably(
   fileSystem: FileSystem,
@@ -209,9 +213,10 @@ export function* createDurably(
   temporaryName: string,
   pieces: readonly Uint8Array[],
   mode: number,
+  syncNames?: () => Steps<void>,
 ): Steps<DurableFile> {
   const prepared = yield* PreparedFile.make(fileSystem, directory, temporaryName, pieces, mode)
-  return yield* prepared.putInPlace(name)
+  return yield* prepared.putInPlace(name, syncNames)
 }
 
 /** A file under a temporary name, its bytes on stable storage: what a file is before it is there. */
@@ -252,12 +257,15 @@ export class PreparedFile {
    * Gives it its name, durably, and hands it over. To be called by the holder of the log's lock alone: that nothing has the name
    * yet is checked, and only the lock keeps the answer true until the rename, which would replace it (rename(2)).
    */
-  *putInPlace(name: string): Steps<DurableFile> {
+  *putInPlace(name: string, syncNames?: () => Steps<void>): Steps<DurableFile> {
     const path = join(this.#directory, name)
     yield* this.#orDiscard(this.#rename(path))
     const created = new DurableFile(this.#file, path)
     try {
-      yield* syncDirectory(this.#fileSystem, this.#directory)
+      if (syncNames !== undefined) yield* syncNames()
+      else {
+        yield* syncDirectory(this.#fileSystem, this.#directory)
+      }
     } catch (error) {
       yield* quietly(created.close())
       throw error
@@ -443,5 +451,5 @@ function failure(
   position?: number,
 ): WalError {
   const facts = position === undefined ? { path, cause } : { path, position, cause }
-  return new WalError(code, `${what}: ${reasonOf(cause)}. ${remedies[code]}`, facts)
+  return new WalError(code, `${what}: ${reasonOf(cause)}. ${isOutOfDescriptors(cause) ? descriptorsRemedy : remedies[code]}`, facts)
 }

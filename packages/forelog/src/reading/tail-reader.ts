@@ -127,7 +127,14 @@ export class TailReader {
       while (collected.bytes < bytes && (collected.nextOffset <= last || (!newest && collected.bytes === 0))) {
         // Of another piece most would be read for nothing: what is not here whole is where the next read begins. Format 1 has no groups.
         const isLoaded = segments.format === 2 && collected.bytes > 0
-        const run = isLoaded ? cursor.nextLoaded() : yield* cursor.next()
+        let run: RecordRun | undefined
+        try {
+          run = isLoaded ? cursor.nextLoaded() : yield* cursor.next()
+        } catch (error) {
+          // First those in front of it are handed out: the next read begins here, and meets it again.
+          if (collected.bytes > 0) break
+          throw error
+        }
         if (run === undefined && isLoaded) break
         if (run === undefined) {
           this.#enterNext(segment, cursor.end)

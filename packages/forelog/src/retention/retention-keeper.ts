@@ -9,7 +9,7 @@
  * was held back or failed.
  */
 import type { Execute } from '../commit/commit-queue.js'
-import type { CursorNeeds } from '../cursors/cursor-shelf.js'
+import type { CursorNeeds } from '../cursors/known-cursors.js'
 import { isNoSpace, WalError } from '../errors.js'
 import { removeFile, syncDirectory } from '../files/durable-file.js'
 import type { Logger } from '../logger.js'

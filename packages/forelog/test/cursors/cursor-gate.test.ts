@@ -153,7 +153,7 @@ describe('who is making a cursor in another process, and does not come to an end
     const { segments, heldBy, heldBackBytes } = await log.applyRetention({ maxBytes: 4096 })
     expect([segments, heldBy, heldBackBytes]).toEqual([0, undefined, 0])
     for (let n = 31; n <= 150; n++) await log.append(bytesOf(`entry ${n}`))
-    expect((await log.applyRetention({ maxBytes: 4096 })).heldBy).toBe(`a cursor that process ${process.pid} is making`)
+    expect((await log.applyRetention({ maxBytes: 4096 })).heldBy).toBe(`a cursor that process ${process.pid}, this one, is making`)
     await making.release()
     expect((await log.applyRetention({ maxBytes: 4096 })).heldBy).toBe(undefined)
     expect(log.firstOffset).toBeGreaterThan(1)
@@ -172,7 +172,7 @@ describe('who is making a cursor in another process, and does not come to an end
     await free.close()
     await vi.advanceTimersByTimeAsync(200)
     const { message, holder } = await refused
-    expect(message).toContain(`process ${process.pid} has held /data/log/cursors.lock for 10 s`)
+    expect(message).toContain(`process ${process.pid}, this one, has held /data/log/cursors.lock for 10 s`)
     expect(holder?.pid).toBe(process.pid)
     await truncating.release()
     vi.useRealTimers()

@@ -1,13 +1,14 @@
 /**
  * Each call to the disk that a call of a cursor makes fails in turn, once and for good, in each way that a disk has: the caller is told, the
- * cursor stands where it stood or where it was to stand, also after a crash, and the log goes on.
+ * cursor stands where it stood or where it was to stand, also after a crash, and the log goes on; unless a sync of its own directory
+ * failed, from which it can't.
  */
 import { describe, expect, it } from 'vitest'
 import { WalError } from '../../src/errors.js'
 import type { Cursor, RawEntry } from '../../src/index.js'
 import { type CrashChoice, crashModes, type Fault, type SimulatedDisk } from '../../src/testing/index.js'
 import type { WriteAheadLog } from '../../src/write-ahead-log.js'
-import { bytesOf, newDisk, openOn } from '../support/logs.js'
+import { bytesOf, directory, newDisk, openOn, rejection } from '../support/logs.js'
 
 const syncs = ['sync', 'dataSync', 'write'] as const
 const kinds: readonly Omit<Fault, 'at' | 'times'>[] = [
@@ -32,6 +33,8 @@ interface Call {
   readonly name: string
   /** Whether it needs the cursor open. */
   readonly opened: boolean
+  /** Whether it sees to it that `cursors/` has a durable name: the first opening of a cursor does. */
+  readonly syncsTheLogsDirectory?: true
   readonly run: (log: WriteAheadLog, cursor: Cursor<RawEntry>) => Promise<unknown>
   /** What is there when it has done what it is to do. */
   readonly after: Places
@@ -39,9 +42,9 @@ interface Call {
 
 const before: Places = { a: '3 holds', b: '5' }
 const calls: readonly Call[] = [
-  { name: 'cursor() that makes one', opened: false, run: (log) => log.cursor('new', { from: 5 }), after: { ...before, new: '4 holds' } },
-  { name: 'cursor() of one that is there', opened: false, run: (log) => log.cursor('a'), after: before },
-  { name: 'cursor() that makes it let go', opened: false, run: (log) => log.cursor('a', { hold: false }), after: { ...before, a: '3' } },
+  { name: 'cursor() that makes one', opened: false, syncsTheLogsDirectory: true, run: (log) => log.cursor('new', { from: 5 }), after: { ...before, new: '4 holds' } },
+  { name: 'cursor() of one that is there', opened: false, syncsTheLogsDirectory: true, run: (log) => log.cursor('a'), after: before },
+  { name: 'cursor() that makes it let go', opened: false, syncsTheLogsDirectory: true, run: (log) => log.cursor('a', { hold: false }), after: { ...before, a: '3' } },
   { name: 'commit()', opened: true, run: (_, cursor) => cursor.commit(7), after: { ...before, a: '7 holds' } },
   { name: 'two commits at once', opened: true, run: (_, cursor) => Promise.all([cursor.commit(6), cursor.commit(7)]), after: { ...before, a: '7 holds' } },
   { name: 'close()', opened: true, run: (_, cursor) => cursor.close(), after: before },
@@ -69,8 +72,9 @@ const halfCommitted = (places: Places): Places => (places['a'] === '6 holds' ? {
 
 describe('when a call to the disk fails', () => {
   const template = logWithCursors()
-  it.each(calls)('$name rejects, has happened or not, can be done again, and the log goes on', async ({ opened, run, after }) => {
+  it.each(calls)('$name rejects, has happened or not, can be done again, and the log goes on', async ({ opened, run, after, syncsTheLogsDirectory = false }) => {
     let failed = 0
+    let failedLogs = 0
     for (const fault of faults) {
       for (let at = 1; ; at++) {
         const disk = (await template).copy()
@@ -107,6 +111,16 @@ describe('when a call to the disk fails', () => {
           for (const name of Object.keys(places)) await (await again.cursor(name)).commit(9)
           await again.close()
         }
+        if (log.state === 'failed') {
+          // The names of its segments stand there: FORMAT.md, what a failed sync is.
+          expect(outcome, where).toMatchObject({ code: 'ERR_WAL_SYNC_FAILED', path: directory })
+          expect(fault.code, where).not.toBe('EMFILE')
+          await rejection('ERR_WAL_FAILED', log.append(bytesOf('refused')))
+          await rejection('ERR_WAL_FAILED', log.close())
+          expect(disk.openFiles, where).toBe(0)
+          failedLogs++
+          continue
+        }
         const places = halfCommitted(await placesIn(log))
         if (outcome === 'done') expect(places, where).toEqual(after)
         else expect(isBetween(places, after), `${where}: ${JSON.stringify(places)}`).toBe(true)
@@ -122,6 +136,7 @@ describe('when a call to the disk fails', () => {
       }
     }
     expect(failed).toBeGreaterThan(5)
-    console.log(`failed calls: ${failed}`)
+    expect(failedLogs > 0).toBe(syncsTheLogsDirectory)
+    console.log(`failed calls: ${failed}, of which failed the log: ${failedLogs}`)
   })
 })
