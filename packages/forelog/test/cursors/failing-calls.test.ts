@@ -6,21 +6,12 @@
 import { describe, expect, it } from 'vitest'
 import { WalError } from '../../src/errors.js'
 import type { Cursor, RawEntry } from '../../src/index.js'
-import { type CrashChoice, crashModes, type Fault, type SimulatedDisk } from '../../src/testing/index.js'
+import { type CrashChoice, crashModes, type SimulatedDisk } from '../../src/testing/index.js'
 import type { WriteAheadLog } from '../../src/write-ahead-log.js'
+import { faultKinds, faultName, onceAndForGood } from '../support/faults.js'
 import { bytesOf, directory, newDisk, openOn, rejection } from '../support/logs.js'
 
-const syncs = ['sync', 'dataSync', 'write'] as const
-const kinds: readonly Omit<Fault, 'at' | 'times'>[] = [
-  { code: 'EIO' },
-  { code: 'ENOSPC' },
-  { code: 'EACCES' },
-  { code: 'EMFILE', kind: ['open', 'list', 'syncDirectory', 'lock'] },
-  { kind: 'write', code: 'EIO', bytes: 37 },
-  { kind: ['write', 'read'], bytes: 1 },
-  ...(['ext4', 'btrfs', 'once', 'retryable'] as const).map((syncFailure) => ({ kind: syncs, code: 'EIO', syncFailure })),
-]
-const faults = kinds.flatMap((kind) => [kind, { ...kind, times: Infinity }])
+const faults = onceAndForGood([...faultKinds, { code: 'EACCES' }])
 
 /** Where each cursor stands, and whether it holds; a name that is not there has none. */
 type Places = Readonly<Record<string, string>>
@@ -90,11 +81,11 @@ describe('when a call to the disk fails', () => {
         disk.heal()
         if (disk.faultsTold === told) {
           await log.close()
-          if (fault.code !== undefined) expect(outcome, JSON.stringify(fault)).toBe('done')
+          if (fault.code !== undefined) expect(outcome, faultName(fault)).toBe('done')
           break
         }
         failed++
-        const where = `${JSON.stringify(fault)}, time ${at}: ${String(outcome)}`
+        const where = `${faultName(fault)}, time ${at}: ${String(outcome)}`
         if (outcome !== 'done') {
           expect(outcome, where).toBeInstanceOf(WalError)
           expect((outcome as WalError).code, where).toMatch(/^ERR_WAL_(NO_SPACE|WRITE_FAILED|SYNC_FAILED|READ_FAILED)$/)

@@ -1,7 +1,8 @@
 /** Line 3 of docs/RELIABILITY.md. */
 import { describe, expect, it } from 'vitest'
 import { isLong, report, timeout } from './effort.js'
-import { failEach, type FailTally, faultName, faults, type Setting } from './fail-nth.js'
+import { faultName } from '../support/faults.js'
+import { failEach, type FailTally, faults, type Setting } from './fail-nth.js'
 
 const settings: readonly Setting[] = [
   { format: 2, sync: 'always', commit: 'inline' },

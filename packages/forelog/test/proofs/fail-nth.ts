@@ -4,6 +4,7 @@
  */
 import { type Cursor, WalError } from '../../src/index.js'
 import { type CrashChoice, crashModes, type Fault, SimulatedDisk } from '../../src/testing/index.js'
+import { faultKinds, type FaultKind, faultName, onceAndForGood } from '../support/faults.js'
 import { entryOf, type Log, openLog } from './either-format.js'
 import { Expectation, type LogEvent } from './log-journal.js'
 import { inVirtualTime } from './virtual-time.js'
@@ -14,28 +15,7 @@ export interface Setting {
   readonly commit: 'inline' | 'background'
 }
 
-/** The same once, and for good. */
-const kinds: readonly Omit<Fault, 'at' | 'times'>[] = [
-  { code: 'EIO' },
-  { code: 'ENOSPC' },
-  { code: 'EMFILE', kind: ['open', 'list', 'syncDirectory', 'lock'] },
-  // A write that puts some bytes there before it fails.
-  { kind: 'write', code: 'EIO', bytes: 37 },
-  { kind: 'write', code: 'ENOSPC', bytes: 37 },
-  // No failure at all: a short write, a short read.
-  { kind: ['write', 'read'], bytes: 1 },
-  ...(['ext4', 'btrfs', 'once', 'retryable'] as const).flatMap((syncFailure): Omit<Fault, 'at' | 'times'>[] => [
-    { kind: ['sync', 'dataSync', 'write'], code: 'EIO', syncFailure },
-    { kind: ['sync', 'dataSync', 'write'], code: 'ENOSPC', syncFailure },
-  ]),
-]
-
-export const faults: readonly Omit<Fault, 'at'>[] = kinds.flatMap((kind) => [kind, { ...kind, times: Infinity }])
-
-export function faultName({ kind, code, bytes, syncFailure, times }: Omit<Fault, 'at'>): string {
-  const what = code === undefined ? 'short' : `${code}${syncFailure === undefined ? '' : ` as on ${syncFailure}`}${bytes === undefined ? '' : `, behind ${bytes} bytes`}`
-  return `${what}, ${kind === undefined ? 'any call' : String(kind)}, ${times === Infinity ? 'for good' : 'once'}`
-}
+export const faults: readonly FaultKind[] = onceAndForGood(faultKinds)
 
 export interface FailTally {
   /** Calls that failed, one after the other. */
@@ -50,7 +30,7 @@ export interface FailTally {
 }
 
 /** Fails each call of the script in turn. */
-export async function failEach(setting: Setting, fault: Omit<Fault, 'at'>, every: number, tally: FailTally): Promise<void> {
+export async function failEach(setting: Setting, fault: FaultKind, every: number, tally: FailTally): Promise<void> {
   const template = await inVirtualTime(() => tornLog(setting))
   for (let at = 1; ; at += every) {
     const run = new Run(template, setting)
