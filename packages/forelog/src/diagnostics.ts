@@ -81,6 +81,16 @@ export interface FailMessage {
   readonly error: WalError
 }
 
+/** What is told on which channel: `ChannelMessages['forelog:sync']`. */
+export interface ChannelMessages {
+  readonly 'forelog:append': AppendMessage
+  readonly 'forelog:sync': SyncMessage
+  readonly 'forelog:roll': RollMessage
+  readonly 'forelog:recover': RecoverMessage
+  readonly 'forelog:truncate': TruncateMessage
+  readonly 'forelog:fail': FailMessage
+}
+
 export const channels: Readonly<Record<'append' | 'sync' | 'roll' | 'recover' | 'truncate' | 'fail', Channel>> = {
   append: channel('forelog:append'),
   sync: channel('forelog:sync'),

@@ -17,6 +17,7 @@ import { checkReadOptions, entryIterable, type EntryStream, entryStream, type Re
 import { followLog, type FollowOptions, type Watch } from './reading/follow.js'
 import type { LogReader } from './reading/log-reader.js'
 import { SharedTail } from './reading/shared-tail.js'
+import { shownLog } from './reading/shown-log.js'
 import type { GrowingLog } from './reading/tail-reader.js'
 import { LogObserver } from './recovery/observe.js'
 import type { SegmentInfo } from './segments/segment-set.js'
@@ -82,31 +83,17 @@ export class OpenedReader<out E> implements LogReader<E> {
     this.#directory = directory
     this.#fileSystem = fileSystem
     this.#observer = observer
-    const isClosed = (): boolean => this.#closed
-    this.#readable = {
+    this.#readable = shownLog(this, {
       adapter,
-      get segments() {
-        return observer.segments
-      },
-      get firstOffset() {
-        return observer.firstOffset
-      },
-      get lastOffset() {
-        return observer.lastOffset
-      },
-      get durableOffset() {
-        return observer.lastOffset
-      },
-      get ended() {
-        return isClosed()
-      },
+      segments: () => observer.segments,
+      ended: () => this.#closed,
       assertReadable: () => {
         this.#assertOpen()
         if (this.#trouble !== undefined) throw this.#trouble
       },
       refresh: (always) => this.#refresh(always),
       retry: (attempt) => this.#retry(attempt),
-    }
+    })
     this.#tail = new SharedTail(this.#readable)
     this.#cursors = new CursorShelf<E>({
       log: this.#readable,

@@ -5,6 +5,7 @@
  *     append  ──► entry encoder ──► commit queue ──► segment writer ──► disk   (segments/, commit/, files/)
  *     entries ──► entry reader ──► segment cursors ──► disk                    (reading/, segments/, files/)
  */
+import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { CommitQueue } from './commit/commit-queue.js'
@@ -28,6 +29,7 @@ import { followLog, type FollowOptions } from './reading/follow.js'
 import type { LogReader } from './reading/log-reader.js'
 import { PointReads } from './reading/point-reads.js'
 import { SharedTail } from './reading/shared-tail.js'
+import { shownLog } from './reading/shown-log.js'
 import type { GrowingLog } from './reading/tail-reader.js'
 import { openLog } from './recovery/open-log.js'
 import type { RecoveredLog, RecoveryReport, RecoveryRequest } from './recovery/recovered-log.js'
@@ -80,6 +82,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   readonly #recovery: RecoveryReport
   #state: LogState = 'open'
   #failure: WalError | undefined
+  /** Made for the first one who asks. */
+  #failing: AbortController | undefined
   #closing: Promise<void> | undefined
   #rolls = 0
   #removedSegments = 0
@@ -125,27 +129,15 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     })
     const writer = this.#writer
     const queue = this.#queue
-    const isEnding = (): boolean => this.#failure === undefined && this.#closing !== undefined
-    this.#readable = {
-      segments: this.#segments,
+    this.#readable = shownLog(this, {
       adapter: options.adapter,
-      get firstOffset() {
-        return writer.firstOffset
-      },
-      get lastOffset() {
-        return queue.lastOffset
-      },
-      get durableOffset() {
-        return queue.durableOffset
-      },
-      get ended() {
-        return isEnding()
-      },
+      segments: () => this.#segments,
+      ended: () => this.#failure === undefined && this.#closing !== undefined,
       assertReadable: () => {
         const refusal = this.#refusal('closed')
         if (refusal !== undefined) throw refusal
       },
-    }
+    })
     this.#tail = new SharedTail(this.#readable)
     this.#cursors = new CursorShelf<O>({
       log: this.#readable,
@@ -280,6 +272,25 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   /** What made the log fail. */
   get failure(): WalError | undefined {
     return this.#failure
+  }
+
+  /**
+   * Aborts when the log fails, with the failure as its reason: for a service that is to stop taking requests then, or to end. Closing the log does not
+   * abort it.
+   *
+   * @example
+   * ```ts
+   * log.failureSignal.addEventListener('abort', () => void server.close())
+   * ```
+   */
+  get failureSignal(): AbortSignal {
+    if (this.#failing === undefined) {
+      this.#failing = new AbortController()
+      // Many may listen, and Node.js warns of more than ten.
+      setMaxListeners(0, this.#failing.signal)
+      if (this.#failure !== undefined) this.#failing.abort(this.#failure)
+    }
+    return this.#failing.signal
   }
 
   /** What opening found and did. */
@@ -528,7 +539,10 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     return this.#cursors.open(name, options)
   }
 
-  /** All cursors of this log, in the order of their names, open or not. */
+  /**
+   * All cursors of this log, in the order of their names, open or not. `ERR_WAL_CLOSED` once it is closed: where they stand is told by its segments,
+   * too. For a log that nobody has open, ask a reader.
+   */
   cursors(): Promise<CursorInfo[]> {
     return this.#cursors.list()
   }
@@ -609,6 +623,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
       channels.fail.publish(message)
     }
     this.#options.logger.error({ path: this.#options.directory, err: failure }, 'the log has failed: close it and open it again')
+    this.#failing?.abort(failure)
   }
 
   /** Why nothing can be done with the log, or undefined. Reading goes on while it closes, appending does not. */

@@ -3,7 +3,9 @@
  * themselves: entries/types.test-d.ts.
  */
 import {
+  type AnyLog,
   bytes,
+  type ChannelMessages,
   type Codec,
   defineEntries,
   type Entry,
@@ -258,4 +260,18 @@ export function errors(error: unknown): WalErrorCode | undefined {
   // @ts-expect-error no such code
   if (error.code === 'ERR_WAL_NOPE') return undefined
   return error.code
+}
+
+/** Helpers take any log, and any reading half, and can append nothing to them. */
+export async function ofAnyLog(): Promise<void> {
+  const typed: AnyLog = await WriteAheadLog.open('./data', { entries })
+  const raw: AnyLog = await WriteAheadLog.open('./data')
+  const readers: LogReader<unknown>[] = [typed, raw, await WriteAheadLog.openReader('./data', { entries })]
+  const first: StoredEntry<unknown> = await typed.get(1)
+  // @ts-expect-error: which entries it takes is not known
+  await raw.append(new Uint8Array(1))
+  typed.failureSignal.addEventListener('abort', () => void readers)
+  const synced: ChannelMessages['forelog:sync'] = { path: typed.path, durableOffset: 1, durationMs: 1 }
+  const code = (message: ChannelMessages['forelog:fail']): WalErrorCode => message.error.code
+  void [first, synced, code]
 }

@@ -305,3 +305,38 @@ describe('failures of a few other kinds', () => {
     expect(await log.append(broken.a('y'))).toBe(2)
   })
 })
+
+describe('the signal of a failure', () => {
+  it('aborts when the log fails, with the failure as its reason, for whoever asked before and for whoever asks later', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk, manual)
+    const signal = log.failureSignal
+    expect(log.failureSignal).toBe(signal)
+    const told: unknown[] = []
+    for (let n = 0; n < 20; n++) signal.addEventListener('abort', () => told.push(log.state))
+    failCalls(disk, isPlainWrite, 'EIO', 1)
+    const failure = await rejection('ERR_WAL_WRITE_FAILED', log.append(bytesOf('a')))
+    expect(signal.aborted).toBe(true)
+    expect(told).toEqual(new Array(20).fill('failed'))
+    expect(signal.reason).toBe(log.failure)
+    expect((signal.reason as WalError).code).toBe(failure.code)
+    await log.close().catch(() => {})
+    const late = await openOn(disk, manual)
+    failCalls(disk, isPlainWrite, 'EIO', 1)
+    await rejection('ERR_WAL_WRITE_FAILED', late.append(bytesOf('a')))
+    expect(late.failureSignal.reason).toBe(late.failure)
+    await late.close().catch(() => {})
+  })
+
+  it('stays as it is when the log is closed, or when there was no room and the log goes on', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk, manual)
+    const signal = log.failureSignal
+    failCalls(disk, isPlainWrite, 'ENOSPC', 1)
+    await rejection('ERR_WAL_NO_SPACE', log.append(bytesOf('a')))
+    healCalls(disk)
+    await log.append(bytesOf('b'))
+    await log.close()
+    expect(signal.aborted).toBe(false)
+  })
+})
