@@ -4,17 +4,14 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Attributes, BatchObservableCallback, Meter, Observable } from '@opentelemetry/api'
-import type { AppendMessage, SyncMessage, WriteAheadLog } from 'forelog'
+import type { AnyLog, ChannelMessages } from 'forelog'
 
 // #region metrics
-/** Any log: none of this depends on its entries. */
-export type ObservedLog = Pick<WriteAheadLog, 'path' | 'state' | 'stats' | 'segments' | 'lastOffset' | 'durableOffset' | 'cursors'>
-
 // From a fast disk with a cache of its own to one that is about to fail. The SDK's own are meant for milliseconds.
 const seconds = { unit: 's', advice: { explicitBucketBoundaries: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5] } }
 
 /** @param name what tells this log from others of the application; returns what ends it, to be called before the log is closed */
-export function observeLog(name: string, log: ObservedLog, meter: Meter): () => void {
+export function observeLog(name: string, log: AnyLog, meter: Meter): () => void {
   const attributes: Attributes = { 'forelog.log': name }
 
   const appends = meter.createObservableCounter('forelog.appends', { unit: '{entry}', description: 'Entries that were acknowledged' })
@@ -26,7 +23,11 @@ export function observeLog(name: string, log: ObservedLog, meter: Meter): () => 
   const unsynced = meter.createObservableUpDownCounter('forelog.unsynced', { unit: '{entry}', description: 'Acknowledged and not yet on stable storage' })
   const size = meter.createObservableUpDownCounter('forelog.size', { unit: 'By', description: 'What the segments hold' })
   const lag = meter.createObservableGauge('forelog.cursor.lag', { unit: '{entry}', description: 'Durable entries that a cursor has not committed' })
-  const observed: Observable[] = [appends, bytes, groups, refused, up, pending, unsynced, size, lag]
+  const dropped = meter.createObservableCounter('forelog.retention.dropped', { unit: 'By', description: 'Bytes of segments that went by the limits of retention' })
+  const droppedSegments = meter.createObservableCounter('forelog.retention.dropped.segments', { unit: '{segment}', description: 'Those segments' })
+  const heldBack = meter.createObservableGauge('forelog.retention.held_back', { unit: 'By', description: 'Beyond the limits, and kept because a cursor holds it' })
+  const oldest = meter.createObservableGauge('forelog.oldest_segment.age', { unit: 's', description: 'Since the oldest segment was begun' })
+  const observed: Observable[] = [appends, bytes, groups, refused, up, pending, unsynced, size, lag, dropped, droppedSegments, heldBack, oldest]
 
   // One look for all of them, so that they fit together.
   const observe: BatchObservableCallback = async (result) => {
@@ -38,6 +39,10 @@ export function observeLog(name: string, log: ObservedLog, meter: Meter): () => 
     result.observe(up, log.state === 'open' ? 1 : 0, attributes)
     result.observe(pending, stats.pendingBytes, attributes)
     result.observe(unsynced, log.lastOffset - log.durableOffset, attributes)
+    result.observe(dropped, stats.retention.bytesDropped, attributes)
+    result.observe(droppedSegments, stats.retention.segmentsDropped, attributes)
+    result.observe(heldBack, stats.retention.heldBackBytes, attributes)
+    result.observe(oldest, (Date.now() - (log.segments()[0]?.createdMs ?? Date.now())) / 1000, attributes)
     result.observe(size, log.segments().reduce((sum, segment) => sum + segment.bytes, 0), attributes)
     if (log.state !== 'open') return
     for (const cursor of await log.cursors()) result.observe(lag, cursor.lag, { ...attributes, 'forelog.cursor': cursor.name })
@@ -47,21 +52,22 @@ export function observeLog(name: string, log: ObservedLog, meter: Meter): () => 
   const appended = meter.createHistogram('forelog.append.duration', { ...seconds, description: 'From taking a group of appends to its acknowledgement' })
   const synced = meter.createHistogram('forelog.sync.duration', { ...seconds, description: 'How long a sync took' })
   // The channels are those of the process: `path` says which log it is.
-  const onAppend = (message: unknown): void => {
-    const { path, durationMs } = message as AppendMessage
-    if (path === log.path) appended.record(durationMs / 1000, attributes)
+  const listen = <C extends keyof ChannelMessages>(channel: C, use: (message: ChannelMessages[C]) => void): (() => void) => {
+    const onMessage = (told: unknown): void => {
+      const message = told as ChannelMessages[C]
+      if (message.path === log.path) use(message)
+    }
+    subscribe(channel, onMessage)
+    return () => void unsubscribe(channel, onMessage)
   }
-  const onSync = (message: unknown): void => {
-    const { path, durationMs } = message as SyncMessage
-    if (path === log.path) synced.record(durationMs / 1000, attributes)
-  }
-  subscribe('forelog:append', onAppend)
-  subscribe('forelog:sync', onSync)
+  const ends = [
+    listen('forelog:append', ({ durationMs }) => appended.record(durationMs / 1000, attributes)),
+    listen('forelog:sync', ({ durationMs }) => synced.record(durationMs / 1000, attributes)),
+  ]
 
   return () => {
     meter.removeBatchObservableCallback(observe, observed)
-    unsubscribe('forelog:append', onAppend)
-    unsubscribe('forelog:sync', onSync)
+    ends.forEach((end) => end())
   }
 }
 // #endregion

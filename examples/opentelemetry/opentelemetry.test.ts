@@ -54,3 +54,27 @@ test('what is exported is what the log did: counters, gauges, lags, and times in
   await log.close()
   await another.close()
 })
+
+test('what retention dropped is counted, what a cursor holds back is shown, and so is the age of the oldest segment', async () => {
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+  const provider = new MeterProvider({ readers: [reader] })
+  onTestFinished(() => provider.shutdown())
+  const log = await WriteAheadLog.open(temporaryDirectory(), { maxSegmentSize: 4096, retention: { maxBytes: 8192 } })
+  onTestFinished(observeLog('orders', log, provider.getMeter('forelog')))
+  for (let n = 0; n < 30; n++) await log.append(new Uint8Array(1000))
+  await log.applyRetention()
+  await log.cursor('slow')
+  for (let n = 0; n < 30; n++) await log.append(new Uint8Array(1000))
+  await log.applyRetention()
+  await reader.forceFlush()
+  const metrics = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics).flatMap((scope) => scope.metrics)
+  const value = (name: string): unknown => metrics.find(({ descriptor }) => descriptor.name === name)?.dataPoints[0]?.value
+  const { segmentsDropped, bytesDropped, heldBackBytes } = log.stats().retention
+  expect(segmentsDropped).toBeGreaterThan(2)
+  expect(value('forelog.retention.dropped')).toBe(bytesDropped)
+  expect(value('forelog.retention.dropped.segments')).toBe(segmentsDropped)
+  expect(value('forelog.retention.held_back')).toBe(heldBackBytes)
+  expect(value('forelog.oldest_segment.age')).toBeGreaterThanOrEqual(0)
+  await log.close()
+})

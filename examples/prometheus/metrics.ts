@@ -4,18 +4,15 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { createServer, type Server } from 'node:http'
-import type { AppendMessage, FailMessage, LogStats, SyncMessage, WriteAheadLog } from 'forelog'
+import type { AnyLog, ChannelMessages, LogStats } from 'forelog'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
 // #region metrics
-/** Any log: none of this depends on its entries. */
-export type ObservedLog = Pick<WriteAheadLog, 'path' | 'state' | 'stats' | 'segments' | 'lastOffset' | 'durableOffset' | 'cursors'>
-
 // From a fast disk with a cache of its own to one that is about to fail.
 const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
 /** @param logs by the name that their label `log` gets; returns what ends it */
-export function registerLogMetrics(logs: Readonly<Record<string, ObservedLog>>, register: Registry): () => void {
+export function registerLogMetrics(logs: Readonly<Record<string, AnyLog>>, register: Registry): () => void {
   const registers = [register]
   const named = Object.entries(logs).map(([log, source]) => ({ labels: { log }, source }))
 
@@ -28,7 +25,7 @@ export function registerLogMetrics(logs: Readonly<Record<string, ObservedLog>>, 
         for (const { labels, source } of named) this.inc(labels, value(source.stats()))
       },
     })
-  const gauge = (name: string, help: string, value: (log: ObservedLog) => number): unknown =>
+  const gauge = (name: string, help: string, value: (log: AnyLog) => number): unknown =>
     new Gauge({
       name, help, registers, labelNames: ['log'],
       collect() {
@@ -41,6 +38,11 @@ export function registerLogMetrics(logs: Readonly<Record<string, ObservedLog>>, 
   counter('forelog_groups_total', 'Writes that they shared', (stats) => stats.groups)
   counter('forelog_rolls_total', 'Segments that were begun because one was full', (stats) => stats.rolls)
   counter('forelog_removed_segments_total', 'Segments that truncation removed', (stats) => stats.removedSegments)
+  counter('forelog_retention_dropped_segments_total', 'Segments that went by the limits of retention', (stats) => stats.retention.segmentsDropped)
+  counter('forelog_retention_dropped_bytes_total', 'Their bytes', (stats) => stats.retention.bytesDropped)
+  counter('forelog_retention_failures_total', 'Retention runs that failed', (stats) => stats.retention.failures)
+  gauge('forelog_retention_held_back_bytes', 'Beyond the limits, and kept because a cursor holds it', (log) => log.stats().retention.heldBackBytes)
+  gauge('forelog_oldest_segment_age_seconds', 'Since the oldest segment was begun', (log) => (Date.now() - (log.segments()[0]?.createdMs ?? Date.now())) / 1000)
   gauge('forelog_up', '1: the log takes appends; 0: it has failed, or is closed', (log) => (log.state === 'open' ? 1 : 0))
   gauge('forelog_pending_bytes', 'Encoded and not yet written', (log) => log.stats().pendingBytes)
   gauge('forelog_unsynced_entries', 'Acknowledged and not yet on stable storage', (log) => log.lastOffset - log.durableOffset)
@@ -74,18 +76,19 @@ export function registerLogMetrics(logs: Readonly<Record<string, ObservedLog>>, 
 
   // The channels are those of the process: `path` says which log it is.
   const labelsOf = new Map(named.map(({ labels, source }) => [source.path, labels]))
-  const listen = <M extends { path: string }>(channel: string, use: (message: M, labels: { log: string }) => void): (() => void) => {
-    const onMessage = (message: unknown): void => {
-      const labels = labelsOf.get((message as M).path)
-      if (labels !== undefined) use(message as M, labels)
+  const listen = <C extends keyof ChannelMessages>(channel: C, use: (message: ChannelMessages[C], labels: { log: string }) => void): (() => void) => {
+    const onMessage = (told: unknown): void => {
+      const message = told as ChannelMessages[C]
+      const labels = labelsOf.get(message.path)
+      if (labels !== undefined) use(message, labels)
     }
     subscribe(channel, onMessage)
     return () => void unsubscribe(channel, onMessage)
   }
   const ends = [
-    listen<AppendMessage>('forelog:append', ({ durationMs }, labels) => appended.observe(labels, durationMs / 1000)),
-    listen<SyncMessage>('forelog:sync', ({ durationMs }, labels) => synced.observe(labels, durationMs / 1000)),
-    listen<FailMessage>('forelog:fail', ({ error }, labels) => failures.inc({ ...labels, code: error.code })),
+    listen('forelog:append', ({ durationMs }, labels) => appended.observe(labels, durationMs / 1000)),
+    listen('forelog:sync', ({ durationMs }, labels) => synced.observe(labels, durationMs / 1000)),
+    listen('forelog:fail', ({ error }, labels) => failures.inc({ ...labels, code: error.code })),
   ]
   return () => ends.forEach((end) => end())
 }

@@ -72,6 +72,30 @@ test('what is scraped is what the logs did: counters, gauges, lags, and times in
   expect(last.get('forelog_up{log="orders"}')).toBe(0)
 })
 
+test('what retention dropped is counted, what a cursor holds back is shown, and so is the age of the oldest segment', async () => {
+  const log = await WriteAheadLog.open(temporaryDirectory(), { maxSegmentSize: 4096, retention: { maxBytes: 8192 } })
+  const register = new Registry()
+  onTestFinished(registerLogMetrics({ log }, register))
+  const begunMs = Date.now()
+  for (let n = 0; n < 30; n++) await log.append(new Uint8Array(1000))
+  await log.applyRetention()
+  await log.cursor('slow')
+  for (let n = 0; n < 30; n++) await log.append(new Uint8Array(1000))
+  await log.applyRetention()
+  const values = valuesOf(await register.metrics())
+  const { segmentsDropped, bytesDropped, heldBackBytes } = log.stats().retention
+  expect(segmentsDropped).toBeGreaterThan(2)
+  expect(heldBackBytes).toBeGreaterThan(8192)
+  expect(values.get('forelog_retention_dropped_segments_total{log="log"}')).toBe(segmentsDropped)
+  expect(values.get('forelog_retention_dropped_bytes_total{log="log"}')).toBe(bytesDropped)
+  expect(values.get('forelog_retention_held_back_bytes{log="log"}')).toBe(heldBackBytes)
+  expect(values.get('forelog_retention_failures_total{log="log"}')).toBe(0)
+  const age = values.get('forelog_oldest_segment_age_seconds{log="log"}')
+  expect(age).toBeGreaterThanOrEqual(0)
+  expect(age).toBeLessThanOrEqual((Date.now() - begunMs) / 1000)
+  await log.close()
+})
+
 test('a log that fails is seen at the next scrape, with the code of its failure', async () => {
   const disk = new SimulatedDisk({ directories: ['/data'] })
   const log = await WriteAheadLog.open('/data', { fileSystem: disk })
