@@ -1664,9 +1664,9 @@ export const mutants = [
   },
   {
     name: 'truncation goes by what can be read of a cursor',
-    file: 'cursors/cursor-shelf.ts',
-    from: 'if (least !== undefined && !holdsBackMore(least, seen)) claims.push(least)\n      else doubtful.push(name)',
-    to: 'claims.push(this.#claimOf(name, newest))',
+    file: 'cursors/known-cursors.ts',
+    from: 'if (least !== undefined && !holdsBackMore(this.#claimOf(name, least), visible)) keep(name, least)\n      else doubtful.push(name)',
+    to: 'keep(name, newest)',
     tests: [notYetDurable],
   },
   {
@@ -1678,8 +1678,8 @@ export const mutants = [
   },
   {
     name: 'truncation goes by a deletion that is not durable',
-    file: 'cursors/cursor-shelf.ts',
-    from: 'if (names !== undefined) await runPooled(syncDirectory(fileSystem, this.#directory))',
+    file: 'cursors/known-cursors.ts',
+    from: 'if (names !== undefined) await runPooled(directory.syncNames())',
     to: '',
     tests: [notYetDurable],
   },
