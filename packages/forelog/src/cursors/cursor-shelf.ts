@@ -18,12 +18,17 @@ import { standingOf } from './standing.js'
 
 const optionNames = { hold: true, from: true, follow: true, copy: true, signal: true } as const satisfies Record<keyof CursorOptions, true>
 
+/** Of openings, and deletions, that run at once: while it runs, each has more files open than an open cursor keeps. */
+const turns = 32
+
 export class CursorShelf<out E> {
   readonly #host: CursorHost<E>
   readonly #directory: CursorDirectory
   readonly #open = new Map<string, LogCursor<E>>()
   readonly #gate: CursorGate
   readonly #known: KnownCursors
+  #running = 0
+  readonly #waiting: (() => void)[] = []
 
   constructor(host: CursorHost<E>) {
     this.#host = host
@@ -42,6 +47,22 @@ export class CursorShelf<out E> {
   async open(name: string, options: CursorOptions): Promise<Cursor<E>> {
     checkCursorName(name)
     checkOptions(options)
+    return this.#inTurn(() => this.#openNow(name, options))
+  }
+
+  async #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#running < turns) this.#running++
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await run()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#running--
+      else next()
+    }
+  }
+
+  async #openNow(name: string, options: CursorOptions): Promise<Cursor<E>> {
     await this.#assertUsable()
     await this.#makeDirectory()
     const lock = await this.#lock(name)
@@ -129,6 +150,10 @@ export class CursorShelf<out E> {
 
   async delete(name: string): Promise<boolean> {
     checkCursorName(name)
+    return this.#inTurn(() => this.#deleteNow(name))
+  }
+
+  async #deleteNow(name: string): Promise<boolean> {
     this.#host.log.assertReadable()
     if (!(await this.#directory.has(name))) return false
     const lock = await this.#lock(name)

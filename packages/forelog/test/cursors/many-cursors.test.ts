@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { CursorDirectory } from '../../src/cursors/cursor-directory.js'
 import type { FileSystem } from '../../src/files/file-system.js'
-import type { LogReader, RawEntry } from '../../src/index.js'
+import type { LogReader, RawEntry, WalError } from '../../src/index.js'
 import { runPooled } from '../../src/steps.js'
 import { exploreCrashes } from '../../src/testing/index.js'
 import { WriteAheadLog } from '../../src/write-ahead-log.js'
@@ -25,6 +25,29 @@ describe('many cursors', () => {
     for (const cursor of made) await cursor.commit(1)
     expect((await log.cursors()).filter(({ offset }) => offset === 1)).toHaveLength(100)
     await log.close()
+  })
+
+  it('are opened a few at a time, so that all which are asked for at once need no more files than those that are open, and some', async () => {
+    const disk = newDisk({ journal: false })
+    const log = await openOn(disk)
+    const before = disk.openFiles
+    let most = 0
+    disk.onCall = () => void (most = Math.max(most, disk.openFiles))
+    const all = await Promise.all(Array.from({ length: 300 }, (_, n) => log.cursor(`c${n}`)))
+    expect(disk.openFiles - before).toBeLessThanOrEqual(all.length)
+    expect(most - disk.openFiles).toBeLessThanOrEqual(64)
+    await log.close()
+    await rejection('ERR_WAL_CLOSED', log.cursor('c0'))
+  })
+
+  it('that wait for their turn when the log is closed are refused, and nothing stays open', async () => {
+    const disk = newDisk({ journal: false })
+    const log = await openOn(disk)
+    const opening = Promise.allSettled(Array.from({ length: 200 }, (_, n) => log.cursor(`c${n}`)))
+    await log.close()
+    const codes = (await opening).map((result) => (result.status === 'fulfilled' ? 'open' : (result.reason as WalError).code))
+    expect(codes.filter((code) => code === 'ERR_WAL_CLOSED').length).toBeGreaterThan(100)
+    expect(disk.openFiles).toBe(0)
   })
 
   it('are there after a crash, each that was told to be made, where its commit was', async () => {
