@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type RepairPlan, verify, type VerifyReport, WriteAheadLog } from 'forelog'
 import { describe, expect, it } from 'vitest'
@@ -210,5 +210,28 @@ describe('files of somebody else', () => {
     expect(doctor.code).toBe(1)
     expect(doctor.out).toMatch(new RegExp(`✗ files +.*${name} \\(uid .*mode 0000`))
     expect(snapshot(log)).toEqual(before)
+  })
+})
+
+describe('two segments whose names were exchanged', () => {
+  it('are told by the names that they had, and with those back nothing is lost', async () => {
+    using scratch = makeScratch()
+    await writeOrders(scratch.at('log'))
+    const [, second, third] = segmentsOf(scratch.at('log')).map((name) => scratch.at(join('log', name))) as [string, string, string]
+    const exchange = (): void => {
+      renameSync(second, `${second}.aside`)
+      renameSync(third, second)
+      renameSync(`${second}.aside`, third)
+    }
+    exchange()
+    for (const args of [['verify'], ['repair', '--dry-run']]) {
+      const { code, out } = forelog([...args, scratch.at('log')])
+      expect(code).toBe(1)
+      expect(out).toContain(`Name it ${basename(third)} again`)
+      expect(out).toContain(`Name it ${basename(second)} again`)
+      expect(out).not.toContain('No entry of the log is in it')
+    }
+    exchange()
+    expect(forelog(['verify', scratch.at('log')])).toMatchObject({ code: 0, out: expect.stringContaining('180 entries, 21 to 200') })
   })
 })

@@ -343,7 +343,11 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
           : result.header.logId === logId
             ? `its header is that of segment ${result.header.segmentId}, first offset ${result.header.firstOffset}: ${copyText(originalOf(each, read))}`
             : `it belongs to another log, ${result.header.logId}`
-      faults.push(faultOf(directory, found, 'stray', why, 'No entry of the log is in it, but the log does not open while it is there.'))
+      const wasRenamed = result.found === 'header' && result.header.logId === logId && originalOf(each, read) === undefined
+      const meaning = wasRenamed
+        ? `The log does without its entries while it has this name. Name it ${segmentName(2, result.header.segmentId, result.header.firstOffset)} again, and verify once more.`
+        : 'No entry of the log is in it, but the log does not open while it is there.'
+      faults.push(faultOf(directory, found, 'stray', why, meaning))
     }
     return {
       name: found.name,
