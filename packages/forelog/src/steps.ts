@@ -52,15 +52,17 @@ async function pooledTogether<T, R>(things: readonly T[], procedure: (thing: T) 
 
 /** For so long this thread works on without a turn of the event loop. */
 const turnMs = 2
-/** A procedure that took longer waited for the disk. */
+/** A procedure that took longer waited for the disk, or for other processes to leave this thread the processor. */
 const briefMs = 1
+/** Two that close to each other waited for the disk: on a busy machine one takes long now and then. */
+const nearby = 32
 /** So many go to the pool then, and twice as many each time. */
 const firstDetour = 64
 
 /**
  * The same for procedures that take microseconds while the system has in memory what they ask for: one after the other on this thread, a
- * fifth of what the ways into the thread pool cost. After one that waited for the disk the next ones go to the pool, so that the event
- * loop is held up by one of them at a time, ever more seldom.
+ * fifth of what the ways into the thread pool cost. Where they wait for the disk the next ones go to the pool, so that the event loop is
+ * held up by one of them at a time, ever more seldom.
  *
  * @param clock in milliseconds
  */
@@ -71,19 +73,21 @@ export function brieflyTogether<T, R>(things: readonly T[], procedure: (thing: T
       const results: R[] = []
       let detour = firstDetour
       let beganMs = clock()
+      let lastLong = -Infinity
       while (results.length < things.length) {
         const before = clock()
         results.push(runBlocking(procedure(things[results.length] as T)))
         const after = clock()
-        if (after - before > briefMs) {
+        const isLong = after - before > briefMs
+        if (isLong && results.length - lastLong <= nearby) {
           for (const result of await pooledTogether(things.slice(results.length, results.length + detour), procedure)) results.push(result)
           detour *= 2
-        } else if (after - beganMs > turnMs) {
-          await new Promise<void>((resolve) => setImmediate(resolve))
-        } else {
-          continue
         }
-        beganMs = clock()
+        if (isLong) lastLong = results.length
+        if (after - beganMs > turnMs) {
+          await new Promise<void>((resolve) => setImmediate(resolve))
+          beganMs = clock()
+        }
       }
       return results
     },

@@ -19,8 +19,8 @@ export class DurableFile {
   readonly #file: OpenFile
   readonly #access: OpenFileOptions['access']
   readonly #writeThrough: boolean
-  /** Reads that nobody waits for. */
-  readonly #reads = new Set<Promise<unknown>>()
+  /** Reads that nobody waits for; most files have none. */
+  #reads: Set<Promise<unknown>> | undefined
   #closed = false
 
   /** Takes over `file`, which was opened with these options, and is closed through this from now on. */
@@ -79,13 +79,14 @@ export class DurableFile {
    * settles, and the file is closed behind it, not under it.
    */
   beginRead(target: Uint8Array, position: number): Promise<number> {
+    const reads = (this.#reads ??= new Set())
     const read = runPooled(this.read(target, position))
     const settled = read
       .catch(() => undefined)
       .then(() => {
-        this.#reads.delete(settled)
+        reads.delete(settled)
       })
-    this.#reads.add(settled)
+    reads.add(settled)
     return read
   }
 
@@ -181,8 +182,9 @@ export class DurableFile {
     if (this.#closed) return
     this.#closed = true
     // A descriptor that is closed may be given to another file, while a read waits in the pool to use it.
-    const closeBehindReads = (): Promise<void> => Promise.all(this.#reads).then(() => this.#file.close())
-    const reading = this.#reads.size > 0
+    const reads = [...(this.#reads ?? [])]
+    const closeBehindReads = (): Promise<void> => Promise.all(reads).then(() => this.#file.close())
+    const reading = reads.length > 0
     try {
       yield* step(
         () => (reading ? void closeBehindReads().catch(() => {}) : this.#file.closeSync()),

@@ -404,13 +404,9 @@ function writeLeb128(bytes: Uint8Array, at: number, value: number): number {
   return at
 }
 
-/** Two digits of each byte: a salt is made text once for every group. */
-const hexDigits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-
+/** One flat string: digits put together one by one are a string of strings, which headers that are kept would keep. */
 export function hex(bytes: Uint8Array, at: number, length: number): string {
-  let text = ''
-  for (let index = at; index < at + length; index++) text += hexDigits[bytes[index] as number] as string
-  return text
+  return Buffer.from(bytes.buffer, bytes.byteOffset + at, length).toString('hex')
 }
 
 export function fromHex(text: string): Uint8Array {

@@ -8,7 +8,7 @@ import { nodeFileSystem } from '../files/node-file-system.js'
 import { closeBytes, ControlChain, type ControlFrame, fromHex, readSegmentHeader, segmentHeaderBytes, type HeaderResult, type SegmentHeader } from '../format/control-record.js'
 import { readGroup } from '../format/group.js'
 import { FileWindow } from '../segments/file-window.js'
-import type { DirectoryNames } from '../segments/segment-name.js'
+import { type DirectoryNames, pathIn } from '../segments/segment-name.js'
 import { makeSegment } from '../segments/segment-set.js'
 import { brieflyTogether, type Steps, together } from '../steps.js'
 import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } from './decide.js'
@@ -139,7 +139,7 @@ function* rewriteGroups(file: DurableFile, end: Walked, header: SegmentHeader, f
 
 /** What the name and the first record of a segment say. */
 export function* readHeader(request: LookRequest, name: string, id: number, firstOffset: number): Steps<ReadSegment> {
-  const file = yield* DurableFile.open(request.fileSystem, join(request.directory, name), { access: 'read' })
+  const file = yield* DurableFile.open(request.fileSystem, pathIn(request.directory, name), { access: 'read' })
   try {
     const fileBytes = yield* file.size()
     const bytes = new Uint8Array(Math.min(segmentHeaderBytes, fileBytes))

@@ -22,7 +22,7 @@ export class SegmentIndex {
   #previous: number[] = []
   #salt = ''
   /** Of large groups, by their first offset. */
-  #blocks = new Map<number, readonly GroupBlock[]>()
+  #blocks: Map<number, readonly GroupBlock[]> | undefined
   #blockCount = 0
 
   /** How many places are known; a block takes as much memory as two. */
@@ -33,7 +33,8 @@ export class SegmentIndex {
   /** Notes the blocks of a group, which begins at a place. */
   noteBlocks(blocks: readonly GroupBlock[]): void {
     const [first] = blocks
-    if (first === undefined || this.#blocks.has(first.firstOffset)) return
+    if (first === undefined || this.#blocks?.has(first.firstOffset) === true) return
+    this.#blocks ??= new Map()
     this.#blocks.set(first.firstOffset, blocks)
     this.#blockCount += blocks.length
   }
@@ -42,7 +43,7 @@ export class SegmentIndex {
   blockFor(offset: number): GroupBlock | undefined {
     if (this.#blockCount === 0) return undefined
     const place = this.#indexOf(offset)
-    const blocks = place < 0 ? undefined : this.#blocks.get(this.#offsets[place] as number)
+    const blocks = place < 0 ? undefined : this.#blocks?.get(this.#offsets[place] as number)
     if (blocks === undefined) return undefined
     const block = blocks[lastOf(blocks.length, (index) => (blocks[index] as GroupBlock).firstOffset <= offset)] as GroupBlock
     // Behind a group another one may begin, without a place of its own.
@@ -86,7 +87,7 @@ export class SegmentIndex {
     this.#offsets = []
     this.#positions = []
     this.#previous = []
-    this.#blocks = new Map()
+    this.#blocks = undefined
     this.#blockCount = 0
   }
 }

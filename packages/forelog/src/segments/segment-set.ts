@@ -1,14 +1,13 @@
 /**
  * The live segments of a log, oldest first: which file holds an offset, and where in it to begin to look.
  */
-import { join } from 'node:path'
 import { remedyOf, systemCode, WalError } from '../errors.js'
 import { type DurableFile as File, DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Steps } from '../steps.js'
 import type { Format } from '../format/record.js'
 import { IndexBudget, lastOf, SegmentIndex } from './segment-index.js'
-import { segmentName } from './segment-name.js'
+import { pathIn, segmentName } from './segment-name.js'
 
 export interface Segment {
   readonly id: number
@@ -37,7 +36,7 @@ export interface SegmentInfo {
 }
 
 export function makeSegment(directory: string, format: Format, id: number, firstOffset: number, bytes: number, createdMs?: number): Segment {
-  return { id, path: join(directory, segmentName(format, id, firstOffset)), firstOffset, bytes, createdMs, index: new SegmentIndex() }
+  return { id, path: pathIn(directory, segmentName(format, id, firstOffset)), firstOffset, bytes, createdMs, index: new SegmentIndex() }
 }
 
 /** Files of closed segments that stay open for the next read. */
