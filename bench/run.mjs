@@ -28,7 +28,8 @@ process.exitCode = status ?? (signal === null ? 1 : 130)
 
 /** What `--peers` names (undefined: all of them), and whether anything is measured: results of an earlier run need no peer that runs. */
 function chosen() {
-  const { values } = parseArgs({ options: { peers: { type: 'string' }, html: { type: 'string' }, from: { type: 'string' } }, strict: false })
+  const { values } = parseArgs({ options: { peers: { type: 'string' }, html: { type: 'string' }, from: { type: 'string' }, profile: { type: 'string' } }, strict: false })
+  if (values.profile !== undefined) return { wantedPeers: [], measures: false }
   // The charts need what is installed with the peers.
   return { wantedPeers: values.html === undefined ? values.peers?.split(',') : undefined, measures: values.from === undefined }
 }

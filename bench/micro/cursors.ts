@@ -1,7 +1,7 @@
 /**
  * What thousands of cursors cost, on the disk below the temporary directory: making, opening and committing them, asking them at a first
  * truncation and at one behind it, listing and deleting; memory, and descriptors, while they are open. Beside the time that passes stands what
- * this process had of the processors.
+ * this process had of the processors. Before that, what a truncation costs where there is no cursor, and an append.
  *
  *     npm run build && npx tsx bench/micro/cursors.ts [how many…]
  */
@@ -36,6 +36,8 @@ async function inLanes(all: readonly string[], run: (name: string) => Promise<un
     }),
   )
 }
+
+await withoutCursors()
 
 for (const count of counts.length > 0 ? counts : [100, 1000, 10_000]) {
   const directory = mkdtempSync(join(tmpdir(), 'forelog-cursors-'))
@@ -76,6 +78,29 @@ for (const count of counts.length > 0 ? counts : [100, 1000, 10_000]) {
     })
     await again.close()
     console.log(`${count} cursors: ${costs.join('; ')}`)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function withoutCursors(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'forelog-cursors-'))
+  const times = 1000
+  const medianUs = async (run: (time: number) => Promise<unknown>): Promise<string> => {
+    const took: number[] = []
+    for (let time = 0; time < times; time++) {
+      const before = performance.now()
+      await run(time)
+      took.push(performance.now() - before)
+    }
+    return `${((took.sort((a, b) => a - b)[times / 2] as number) * 1000).toFixed(0)} us`
+  }
+  try {
+    await using log = await WriteAheadLog.open(directory)
+    await log.appendBatch(new Array<Uint8Array>(2 * times).fill(new Uint8Array(100)))
+    const append = await medianUs(() => log.append(new Uint8Array(100)))
+    const truncation = await medianUs((time) => log.truncateBefore(time + 2))
+    console.log(`no cursor: append ${append}; truncateBefore ${truncation}`)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -14,6 +14,7 @@ import { measureCost } from './lines/cost.js'
 import { measureEventLoop } from './lines/event-loop.js'
 import { measureOpening } from './lines/opening.js'
 import { measureReplaying } from './lines/replaying.js'
+import { profileLine } from './profile.js'
 import { chartLibrary, resultsPage } from './report/html.js'
 import { withQuotes } from './report/quote.js'
 import { environmentText, goalText, measureText } from './report/text.js'
@@ -32,6 +33,7 @@ const usage = `npm run bench -- [options]
   --dir DIR        where to write: a folder on the disk that is to be measured (bench/.data)
   --json FILE      also write the results as JSON
   --html FILE      also write one page with charts
+  --profile LINE   measure nothing: print the functions that take the processor time of line 3, 5 or 6
   --from FILE      measure nothing: take the results that --json wrote
   --quote          measure nothing: write into the docs what the result files say that they name
 `
@@ -50,6 +52,7 @@ const { values: options } = parseArgs({
     dir: { type: 'string', default: fileURLToPath(new URL('../.data', import.meta.url)) },
     json: { type: 'string' },
     html: { type: 'string' },
+    profile: { type: 'string' },
     from: { type: 'string' },
     quote: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -58,6 +61,7 @@ const { values: options } = parseArgs({
 
 if (options.help) console.log(usage)
 else if (options.quote) quote()
+else if (options.profile !== undefined) await profile(wholeNumber('--profile', options.profile))
 else await main()
 
 async function main(): Promise<void> {
@@ -81,18 +85,27 @@ function readResults(path: string): Results {
   return results
 }
 
-async function measure(): Promise<Results> {
-  const mode = options.quick ? 'quick' : options.full ? 'full' : 'usual'
-  const date = new Date().toISOString()
-  const startMs = performance.now()
-  if (options.quick) endAllWithin(quickMs.end)
+async function profile(line: number): Promise<void> {
+  console.log(await profileLine(line, scratchDirectory()))
+}
+
+/** Taken away when this process ends. */
+function scratchDirectory(): string {
   mkdirSync(options.dir, { recursive: true })
   const directory = mkdtempSync(join(resolve(options.dir), 'bench-'))
   process.on('exit', () => {
     rmSync(directory, { recursive: true, force: true })
   })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+  return directory
+}
 
+async function measure(): Promise<Results> {
+  const mode = options.quick ? 'quick' : options.full ? 'full' : 'usual'
+  const date = new Date().toISOString()
+  const startMs = performance.now()
+  if (options.quick) endAllWithin(quickMs.end)
+  const directory = scratchDirectory()
   const measures: Measure[] = []
   const charts: Chart[] = []
   const skipped: string[] = []

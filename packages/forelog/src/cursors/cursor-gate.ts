@@ -125,7 +125,7 @@ export class CursorGate {
     const untilMs = performance.now() + waitMs
     for (;;) {
       try {
-        return await fileSystem.lock(join(directory, gateName), fileMode)
+        return await fileSystem.lock(join(directory, gateName), fileMode, true)
       } catch (error) {
         if (isNoSpace(error)) return undefined
         const isHeld = error instanceof WalError && error.code === 'ERR_WAL_LOCKED'

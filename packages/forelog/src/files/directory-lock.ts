@@ -70,18 +70,29 @@ export const lockMethods: { prebuilt: () => LockMethod; addon: () => LockMethod;
  * Takes the lock of `path`, or refuses at once.
  *
  * @param mode permission bits of the files that it makes
+ * @param noteAfterMs says who holds it only once that has been so for so long: two thirds of what a lock costs that is soon free again
  * @throws WalError `ERR_WAL_LOCKED` with the `holder`, as far as it is known, when anybody has it, this process
  *   included; `ERR_WAL_OPTION` with option `fileSystem` where no such lock can be had; `ERR_WAL_NO_SPACE` or
  *   `ERR_WAL_WRITE_FAILED` when the file can't be made or opened.
  */
-export async function lockFile(path: string, mode: number, method: LockMethod = findMethod(path)): Promise<FileLock> {
+export async function lockFile(path: string, mode: number, method: LockMethod = findMethod(path), noteAfterMs = 0): Promise<FileLock> {
   const free = await method(path, mode)
   if (free === undefined) throw lockedError(path, await readHolder(path))
-  await writeHolder(path, mode)
+  let noted: Promise<void> | undefined
+  const note = (): void => {
+    noted = writeHolder(path, mode)
+  }
+  const timer = noteAfterMs === 0 ? undefined : setTimeout(note, noteAfterMs).unref()
+  if (timer === undefined) note()
+  await noted
   let released: Promise<void> | undefined
   const release = async (): Promise<void> => {
-    // While the lock is still held: afterwards it would be the next holder's.
-    await unlink(holderPath(path)).catch(() => undefined)
+    clearTimeout(timer)
+    if (noted !== undefined) {
+      await noted
+      // While the lock is still held: afterwards it would be the next holder's.
+      await unlink(holderPath(path)).catch(() => undefined)
+    }
     await free()
   }
   return { release: () => (released ??= release()) }

@@ -38,9 +38,10 @@ export interface FileSystem {
 
   /**
    * Takes the one lock of `path`, or refuses at once: with a WalError `ERR_WAL_LOCKED` when anybody holds it, this
-   * process included. The lock must end with its holder, however that dies, and must never need a person to free it.
+   * process included. The lock must end with its holder, however that dies, and must never need a person to free it. With `brief` it
+   * is freed after some milliseconds as a rule: who holds it need be known only of one that is held for longer.
    */
-  lock(path: string, mode: number): Promise<FileLock>
+  lock(path: string, mode: number, brief?: boolean): Promise<FileLock>
 
   /**
    * Tells who holds the lock of `path`, without taking it from anybody, and without making the file. Optional: where it is

@@ -42,7 +42,7 @@ export const nodeFileSystem: FileSystem = {
   openSync: (path, options) =>
     new NodeFile(fs.openSync(path, flagsOf(options), options.mode), needsSyncAfterWrite(options)),
 
-  lock: (path, mode): Promise<FileLock> => lockFile(path, mode),
+  lock: (path, mode, brief): Promise<FileLock> => lockFile(path, mode, undefined, brief === true ? briefLockMs : 0),
   examineLock: (path): Promise<LockState> => examineLock(path),
 
   watch,
@@ -87,6 +87,9 @@ function* isDirectory(path: string): Steps<boolean> {
     return false
   }
 }
+
+/** A lock that is held for longer is noted as anybody's. */
+const briefLockMs = 50
 
 /** Undefined where the system has no notifications left to give, or none for this file system. */
 function watch(directory: string, onChange: (name: string | undefined) => void): DirectoryWatch | undefined {

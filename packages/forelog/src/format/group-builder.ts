@@ -96,7 +96,8 @@ export class GroupBuilder {
     const at = this.#bytes + recordHeaderBytes
     const { length } = payload
     const end = at + length
-    if (payload.buffer !== this.#buffer.buffer || payload.byteOffset !== this.#buffer.byteOffset + at) {
+    // What it is a part of is asked last: the engine makes an ArrayBuffer for a small array of bytes that is asked for its own.
+    if (payload.byteOffset !== this.#buffer.byteOffset + at || payload.buffer !== this.#buffer.buffer) {
       if (end > this.#buffer.length) this.#grow(end)
       if (length > loopedCopyBytes) this.#buffer.set(payload, at)
       else for (let index = 0; index < length; index++) this.#buffer[at + index] = payload[index] as number

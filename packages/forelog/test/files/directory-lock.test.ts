@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { WalError } from '../../src/errors.js'
 import { examineLock, lockDescriptor, lockFile, lockMethods, type LockMethod } from '../../src/files/directory-lock.js'
 import type { FileLock } from '../../src/files/file-system.js'
@@ -190,6 +190,18 @@ describe('the lock of a directory', () => {
     locks.push(await nodeFileSystem.lock(path, 0o600))
     expect((await refusal(nodeFileSystem.lock(path, 0o600))).code).toBe('ERR_WAL_LOCKED')
     expect((await fromProcess()).outcome).toBe('ERR_WAL_LOCKED')
+  })
+
+  it('that is brief is refused as any other, makes no note while it is, and one that tells its holder when it is not', async () => {
+    const soonFree = await nodeFileSystem.lock(path, 0o600, true)
+    expect((await fromProcess()).outcome).toBe('ERR_WAL_LOCKED')
+    await soonFree.release()
+    const lock = await nodeFileSystem.lock(path, 0o600, true)
+    locks.push(lock)
+    expect(readdirSync(directory)).toEqual(['lock'])
+    await vi.waitFor(async () => expect((await refusal(nodeFileSystem.lock(path, 0o600))).holder).toMatchObject({ pid: process.pid }))
+    await lock.release()
+    expect(readdirSync(directory)).toEqual(['lock'])
   })
 })
 
