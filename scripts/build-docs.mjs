@@ -5,8 +5,8 @@
 // has a lock file of its own, so that the checkout of somebody who doesn't build the site stays small.
 
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { withCharts } from '../website/charts.mjs'
 
@@ -20,6 +20,7 @@ rmSync(join(website, 'pages'), { recursive: true, force: true })
 cpSync(join(root, 'docs'), join(website, 'pages'), { recursive: true })
 cpSync(join(root, 'packages/forelog-cli/README.md'), join(website, 'pages/guide/command.md'))
 drawCharts(join(website, 'pages/PERFORMANCE.md'))
+bringExamples(join(website, 'pages'))
 tool('typedoc/bin/typedoc', '--options', 'typedoc.json', '--logLevel', 'Warn', '--treatWarningsAsErrors')
 tool('vitepress/bin/vitepress.js', 'build', '.')
 checkHeadings()
@@ -40,6 +41,20 @@ function isInstalled() {
 function drawCharts(page) {
   const resultsOf = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'))
   writeFileSync(page, withCharts(readFileSync(page, 'utf8'), resultsOf))
+}
+
+/** The examples lie outside of the site. Those that pages link to come along, as text: browsers take `.ts` for a film. */
+function bringExamples(pages) {
+  for (const path of readdirSync(pages, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))) {
+    const before = readFileSync(join(pages, path), 'utf8')
+    const after = before.replace(/\]\((?:\.\.\/)+examples\/([^)\s]+)\)/g, (_, example) => {
+      const copy = join(pages, 'public/examples', `${example}.txt`)
+      mkdirSync(dirname(copy), { recursive: true })
+      cpSync(join(root, 'examples', example), copy)
+      return `](/examples/${example}.txt)`
+    })
+    if (after !== before) writeFileSync(join(pages, path), after)
+  }
 }
 
 /** Every link to a heading, in every page: is there an element with that id? */

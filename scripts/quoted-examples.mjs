@@ -2,14 +2,16 @@
 //
 //     <!-- examples/quick-start/quick-start.ts#quick-start -->
 //
-// `npm run quote` puts what the examples say into the blocks; examples/docs.test.ts holds that they say the same.
+// Below it stands a link to that file, which has the imports, too, and is run by a test.
+//
+// `npm run quote` puts what the examples say into the blocks, and the links; examples/docs.test.ts holds that they say the same.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const quoted = /^(?:<!-- (?<file>examples\/\S+)#(?<region>\S+) -->\n)?```(?<language>ts|js|typescript|javascript)\n(?<code>[^]*?)^```$/gm
+const quoted = /^(?:<!-- (?<file>examples\/\S+)#(?<region>\S+) -->\n)?```(?<language>ts|js|typescript|javascript)\n(?<code>[^]*?)^```$(?:\n\n(?<link>\*From \[.*\*)$)?/gm
 
 /** The README and every page of docs/, relative to the root. */
 export function pages() {
@@ -20,6 +22,12 @@ export function pages() {
 /** The blocks of code in a page; `file` and `region` are missing where a block says not where it is from. */
 export function blocksOf(page) {
   return [...readFileSync(join(root, page), 'utf8').matchAll(quoted)].map(({ groups }) => ({ page, ...groups }))
+}
+
+/** The line below a block: where its code is from, and what it needs. */
+export function linkTo(page, file, code) {
+  const imports = /^(import |const .* = require\()/m.test(code) ? '' : ', which has its imports, too'
+  return `*From [${file}](${posix.relative(dirname(page), file)})${imports}.*`
 }
 
 /** What stands between `// #region name` and the next `// #endregion`, without the indentation that all of it has. */
@@ -40,7 +48,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const after = before.replace(quoted, (block, ...rest) => {
       const { file, region, language } = rest.at(-1)
       if (file === undefined) return block
-      return `<!-- ${file}#${region} -->\n\`\`\`${language}\n${regionOf(file, region)}\`\`\``
+      const code = regionOf(file, region)
+      return `<!-- ${file}#${region} -->\n\`\`\`${language}\n${code}\`\`\`\n\n${linkTo(page, file, code)}`
     })
     if (after === before) continue
     writeFileSync(path, after)

@@ -24,7 +24,7 @@ function requireNodeVersion() {
 
 function installWhatIsMissing() {
   if (installedAsLocked()) return
-  console.error('Installing the dependencies (npm ci) …')
+  console.error('Installing the dependencies (npm ci): once, and half a minute or so …')
   npm('ci', '--loglevel=error')
 }
 
@@ -52,6 +52,7 @@ export function buildWhatIsStale() {
     const shared = ['tsconfig.base.json', 'README.md', 'LICENSE'].map((file) => join(root, file))
     const newestMs = Math.max(...[...sources, ...shared].map(newestChangeMs))
     if (newestChangeMs(join(folder, 'dist/index.js')) > newestMs) continue
+    console.error(`Building packages/${name} …`)
     npm('run', '--silent', 'build', '--workspace', `packages/${name}`)
   }
 }

@@ -20,6 +20,10 @@ const longestLifeMs = 150
 /** Half of the kills asked for have to meet a group in flight. Where chance has it otherwise there are more kills, up to so many times as many. */
 const mostKillsFactor = 3
 
+const isTerminal = process.stdout.isTTY
+const betweenLinesMs = 5000
+let toldAtMs = performance.now()
+
 const usage = 'Usage: npm start -- [--kills 24] [--seed <number>] [--directory <where to make the log; default: the temporary directory>]'
 
 interface Plan {
@@ -60,6 +64,7 @@ async function run({ kills, seed, parent }: Plan): Promise<number> {
   const beganMs = performance.now()
   const directory = mkdtempSync(join(parent, 'forelog-bank-transfers-'))
   console.log(`A writer of bank transfers will be killed ${count(kills, 'time')} or more (seed ${seed}); its log is in ${directory}`)
+  console.log(`In the end, every transfer that was acknowledged has to be there, once. ${kills <= 50 ? 'This takes half a minute or so, on a busy machine more' : 'A kill takes a second or so'}`)
 
   const ledger = new Ledger()
   const random = randomFrom(seed)
@@ -68,9 +73,12 @@ async function run({ kills, seed, parent }: Plan): Promise<number> {
     for (let life = 0; life < kills || (isTame(ledger.counts, kills) && life < kills * mostKillsFactor); life++) {
       const lifeSeed = integerBelow(random, 2 ** 31)
       await killWriter({ directory, seed: lifeSeed, maxSegmentBytes }, random() * longestLifeMs, ledger)
+      progress(ledger.counts, kills)
     }
+    endProgress()
     rolls = await prove(directory, ledger)
   } catch (error) {
+    endProgress()
     const what = error instanceof Violation ? `VIOLATION: ${error.message}` : `FAILED: ${error instanceof Error ? error.stack : String(error)}`
     console.error(`${what}\nseed ${seed}, behind kill ${ledger.counts.kills}; the log is kept in ${directory}`)
     return 1
@@ -82,6 +90,20 @@ async function run({ kills, seed, parent }: Plan): Promise<number> {
   if (tame === undefined) return 0
   console.error(`No violation, but it proves little: ${tame}. Run it again, with more --kills or on another disk`)
   return 1
+}
+
+/** On a terminal one line that changes, elsewhere one now and then. */
+function progress({ kills, acknowledged }: Counts, asked: number): void {
+  const line = `  killed ${number(kills)} of ${number(asked)}, ${count(acknowledged, 'entry', 'entries')} acknowledged`
+  if (isTerminal) process.stdout.write(`\r${line}`)
+  else if (performance.now() - toldAtMs > betweenLinesMs) {
+    toldAtMs = performance.now()
+    console.log(line)
+  }
+}
+
+function endProgress(): void {
+  if (isTerminal) process.stdout.write('\n')
 }
 
 /** Why the run was no test, or undefined. */

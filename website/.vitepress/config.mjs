@@ -25,6 +25,7 @@ const guide = [
       page('Operating', 'guide/operating'),
       page('Watching', 'OBSERVING'),
       page('The command', 'guide/command'),
+      page('Toolchains', 'guide/toolchains'),
       page('Coming from elsewhere', 'guide/migrating'),
     ],
   },

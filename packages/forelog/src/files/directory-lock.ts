@@ -185,7 +185,8 @@ function findMethod(path: string): LockMethod {
     'ERR_WAL_OPTION',
     `No lock can be taken for ${path}: neither the native lock nor node:sqlite can be loaded on ` +
       `${process.platform}-${process.arch}, Node ${process.versions.node} (${reasons}). Without a lock two writers ` +
-      'would destroy the log. Use Node 22.13 or newer, or a platform that fs-native-extensions has a build for, or ' +
+      'would destroy the log. If this program is bundled, leave forelog out of the bundle (as external), and install it ' +
+      'beside. Otherwise use Node 22.13 or newer, or a platform that fs-native-extensions has a build for, or ' +
       'give a `fileSystem` with a `lock` of its own.',
     { option: 'fileSystem', path, cause: new AggregateError(errors) },
   )
