@@ -85,6 +85,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
   /** Made for the first one who asks. */
   #failing: AbortController | undefined
   #closing: Promise<void> | undefined
+  /** The cursor in front of which the last truncation stopped. */
+  #heldBy: string | undefined
   #rolls = 0
   #removedSegments = 0
 
@@ -385,7 +387,8 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
    *
    * Give it what you have applied, not `lastOffset`: an entry counts there before the code that waits for its `append` has had its turn.
    *
-   * Stops in front of what a cursor that holds still needs, whichever process it belongs to, and whether or not it is open.
+   * Stops in front of what a cursor that holds still needs, whichever process it belongs to, and whether or not it is open. It resolves then,
+   * too: `firstOffset` says how far it came, and the logger is told which cursor it was.
    *
    * Rejects with `ERR_WAL_OFFSET_OUT_OF_RANGE` above `lastOffset + 1`, and where a cursor can't be read, or what it says can't be synced:
    * then it is not known what it needs, and nothing was changed. Works on a full disk.
@@ -404,9 +407,15 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
 
   /** As far as no cursor holds. */
   #unheld(offset: number, { holder }: CursorNeeds): number {
-    if (holder === undefined || holder.offset + 1 >= offset) return offset
+    if (holder === undefined || holder.offset + 1 >= offset) {
+      this.#heldBy = undefined
+      return offset
+    }
     const facts = { path: this.#options.directory, wanted: offset, cursor: holder.name, committed: holder.offset }
-    this.#options.logger.info(facts, 'a cursor holds entries that were to be truncated')
+    // The call resolves, so this is all that says so: once for each cursor, for whoever truncates now and then is held now and then.
+    const level = holder.name === this.#heldBy ? 'info' : 'warn'
+    this.#heldBy = holder.name
+    this.#options.logger[level](facts, 'a cursor holds entries that were to be truncated')
     return holder.offset + 1
   }
 

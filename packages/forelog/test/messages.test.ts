@@ -162,6 +162,30 @@ describe('a class that is opened', () => {
   })
 })
 
+describe('a truncation that a cursor holds back', () => {
+  it('resolves, says in firstOffset how far it came, and warns with the name of the cursor, once', async () => {
+    const lines: [level: string, cursor: unknown][] = []
+    const take = (level: string) => (facts: unknown, message?: string) => {
+      if (message === 'a cursor holds entries that were to be truncated') lines.push([level, (facts as { cursor: string }).cursor])
+    }
+    const log = await openOn(disk, { logger: { debug: take('debug'), info: take('info'), warn: take('warn'), error: take('error') } })
+    for (let n = 1; n <= 9; n++) await log.append(bytesOf(`n${n}`))
+    const [first, second] = [await log.cursor('first'), await log.cursor('second')]
+    await first.commit(3)
+    await second.commit(5)
+    await log.truncateBefore(7)
+    await log.truncateBefore(8)
+    expect(log.firstOffset).toBe(4)
+    await first.commit(9)
+    await log.truncateBefore(8)
+    expect(log.firstOffset).toBe(6)
+    await second.commit(9)
+    await log.truncateBefore(8)
+    expect(log.firstOffset).toBe(8)
+    expect(lines).toEqual([['warn', 'first'], ['info', 'first'], ['warn', 'second']])
+  })
+})
+
 describe('console.log', () => {
   it('shows the state and the offsets of a log, a reader and a cursor', async () => {
     const log = await filled(3)
