@@ -29,6 +29,8 @@ const nodeFiles = 'files/node-file-system.test.ts'
 const activeFile = 'segments/active-file.test.ts'
 const follow = 'reading/follow.test.ts'
 const cursors = 'cursors/cursors.test.ts'
+const ahead = 'cursors/ahead-of-the-log.test.ts'
+const life = 'process-life.test.ts'
 const reader = 'log-reader.test.ts'
 const control = 'format/control-record.test.ts'
 const mistakes = 'mistakes-of-others.test.ts'
@@ -1514,6 +1516,34 @@ export const mutants = [
     from: '      const stored = open(name)\n',
     to: "      const known = seen.get(name)\n      const stored = open(name) ?? (known === 'unread' ? undefined : known)\n",
     tests: ['cursors/known-cursors.test.ts'],
+  },
+  {
+    name: 'a log that ends below what a cursor was committed at is opened',
+    file: 'write-ahead-log.ts',
+    from: 'found), lastOffset)?.why',
+    to: 'found), Infinity)?.why',
+    tests: [ahead],
+  },
+  {
+    name: 'a cursor misses at opening what was cut off',
+    file: 'cursors/cursor-proof.ts',
+    from: 'offset: standingOf(each, live, firstOffset).offset',
+    to: 'offset: each.offset',
+    tests: [ahead],
+  },
+  {
+    name: 'a repair gives segment ids again that cursors remember',
+    file: 'maintenance/repair-plan.ts',
+    from: ', ...cursors.map(({ segmentId }) => segmentId)]',
+    to: ']',
+    tests: [ahead],
+  },
+  {
+    name: 'who follows the log of another process ends with nothing else to do',
+    file: 'log-reader.ts',
+    from: 'if (++this.#waiting === 1) this.#timer?.ref()',
+    to: '++this.#waiting',
+    tests: [life],
   },
   {
     name: 'the deletion of a cursor is not synced',
