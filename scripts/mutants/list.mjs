@@ -1532,6 +1532,13 @@ export const mutants = [
     tests: [ahead],
   },
   {
+    name: 'a cursor begins at a mark that is not on stable storage',
+    file: 'cursors/cursor-shelf.ts',
+    from: 'if (offset > durableOffset) await',
+    to: 'if (offset < 0) await',
+    tests: [ahead],
+  },
+  {
     name: 'a repair gives segment ids again that cursors remember',
     file: 'maintenance/repair-plan.ts',
     from: ', ...cursors.map(({ segmentId }) => segmentId)]',

@@ -111,6 +111,16 @@ export function* settleCursor(fileSystem: FileSystem, path: string): Steps<Store
   })
 }
 
+/** What can be read of a file is on stable storage when this returns. */
+export function* settleFile(fileSystem: FileSystem, path: string): Steps<void> {
+  const file = yield* DurableFile.open(fileSystem, path, { access: syncAccess })
+  try {
+    yield* file.dataSync()
+  } finally {
+    yield* file.close()
+  }
+}
+
 /** The file may be that of another user: where it only has to be synced, no right to write it is asked for. Windows syncs no other. */
 const syncAccess = process.platform === 'win32' ? 'write' : 'read'
 

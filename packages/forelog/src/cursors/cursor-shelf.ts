@@ -9,7 +9,7 @@ import type { Cursor, CursorInfo, CursorOptions } from '../reading/cursor.js'
 import { outOfRange } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
 import { CursorDirectory } from './cursor-directory.js'
-import { checkCursorName, commitCursor, createCursor, readCursor, type StoredCursor, writeCursor } from './cursor-file.js'
+import { checkCursorName, commitCursor, createCursor, readCursor, settleFile, type StoredCursor, writeCursor } from './cursor-file.js'
 import { CursorGate, freeLock } from './cursor-gate.js'
 import type { CursorHost } from './cursor-host.js'
 import { type CursorNeeds, KnownCursors } from './known-cursors.js'
@@ -99,6 +99,7 @@ export class CursorShelf<out E> {
         this.#known.forget(name)
         await this.#host.look()
         const made = this.#begin(options)
+        await this.#proveBeginning(made)
         await runPooled(createCursor(fileSystem, this.#directory.path, name, made, fileMode, () => this.#directory.syncNames()))
         return made
       })
@@ -128,6 +129,15 @@ export class CursorShelf<out E> {
     if (!Number.isSafeInteger(first) || first < begins || (first > begins && first > durableOffset + 1)) throw outOfRange(log, first)
     const segmentId = segments.live[segments.indexOf(first - 1)]?.id ?? 0
     return { hold: hold ?? true, logId: segments.logId, sequence: 0, offset: first - 1, segmentId }
+  }
+
+  /**
+   * A cursor proves that its offset was on stable storage. A mark that another process died in, before its sync, says where the log begins while
+   * nothing proves that yet of what is in front: that is in the segment of the mark, or was synced when one before it was closed.
+   */
+  async #proveBeginning({ offset }: StoredCursor): Promise<void> {
+    const { segments, durableOffset } = this.#host.log
+    if (offset > durableOffset) await runPooled(settleFile(this.#host.files.fileSystem, segments.newest.path))
   }
 
   /** Those of this log, in the order of their names. */

@@ -208,3 +208,38 @@ describe.each(Object.entries(losses))('where %s, and a cursor was committed behi
     expect(refused).toBeLessThan(crashes.length)
   })
 })
+
+it('a cursor that a reader makes where a mark says that the log begins, before that mark is on stable storage, is never beyond the end', async () => {
+  const disk = newDisk({ journal: false })
+  const log = await openOn(disk, { sync: 'manual' })
+  await append(log, 10)
+  const killed: SimulatedDisk[] = []
+  disk.onCall = ({ kind, path }, moment) => {
+    if (moment === 'before' && kind === 'dataSync' && path.includes('.wal')) killed.push(disk.afterCrash('process'))
+  }
+  await log.truncateBefore(11)
+  const [seen] = killed as [SimulatedDisk]
+  // What nobody has synced is lost by a power cut, so this proves something.
+  expect((await openOn(seen.afterCrash('none'))).lastOffset).toBe(0)
+  const reader = await WriteAheadLog.openReader(directory, { fileSystem: seen })
+  expect([reader.lastOffset, (await reader.cursor(name)).offset]).toEqual([0, 10])
+  const after = await openOn(seen.afterCrash('none'))
+  expect([after.lastOffset, (await after.cursors()).map(({ offset }) => offset)]).toEqual([10, [10]])
+})
+
+it.each(['manual', 'interval'] as const)('a commit of what is not synced yet is refused under %s, beside the writer as well', async (sync) => {
+  const disk = newDisk({ journal: false })
+  const log = await openOn(disk, { sync, ...(sync === 'interval' && { syncInterval: 3_600_000 }) })
+  await append(log, 5)
+  await log.sync()
+  await append(log, 5)
+  const reader = await WriteAheadLog.openReader(directory, { fileSystem: disk })
+  for (const each of [log, reader]) {
+    await using cursor = await each.cursor(name)
+    await rejection('ERR_WAL_OFFSET_OUT_OF_RANGE', cursor.commit(10))
+    await rejection('ERR_WAL_OFFSET_OUT_OF_RANGE', cursor.commit(6))
+  }
+  const after = await openOn(disk.afterCrash('none'))
+  expect(after.lastOffset).toBe(5)
+  await log.close()
+})
