@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type RepairPlan, verify, type VerifyReport, WriteAheadLog } from 'forelog'
 import { describe, expect, it } from 'vitest'
@@ -210,6 +210,35 @@ describe('files of somebody else', () => {
     expect(doctor.code).toBe(1)
     expect(doctor.out).toMatch(new RegExp(`✗ files +.*${name} \\(uid .*mode 0000`))
     expect(snapshot(log)).toEqual(before)
+  })
+})
+
+describe('a repair by root', () => {
+  const owner = 65534
+  it.for([
+    ['in the middle of a log', 1],
+    ['at the end, where cursors prove more', -1],
+  ] as const)('leaves a log that its owner goes on with: what it makes has owner, group and mode of what is there (%s)', async ([, segment], { skip }) => {
+    if (process.getuid?.() !== 0) skip('only root can give files to somebody else')
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const open = await WriteAheadLog.open(log)
+    await using cursor = await open.cursor('shipper')
+    await cursor.commit(200)
+    await open.close()
+    damage(log, segment, (bytes) => (segment === 1 ? Buffer.from(bytes).fill(0xee, 700, 720) : bytes.subarray(0, 300)))
+    rmSync(join(log, 'lock'))
+    for (const path of [log, ...readdirSync(log, { recursive: true, encoding: 'utf8' }).map((each) => join(log, each))]) {
+      chownSync(path, owner, owner)
+      chmodSync(path, statSync(path).isDirectory() ? 0o711 : 0o604)
+    }
+    expect(forelog(['repair', log, '--yes', '--keep', 'front'])).toMatchObject({ code: 0, err: '' })
+    const made = readdirSync(log, { recursive: true, encoding: 'utf8' }).map((each) => join(log, each))
+    expect(made.some((path) => path.endsWith('.cut'))).toBe(true)
+    for (const path of made) {
+      const stats = statSync(path)
+      expect([stats.uid, stats.gid, stats.mode & 0o777], path).toEqual([owner, owner, stats.isDirectory() ? 0o711 : 0o604])
+    }
   })
 })
 

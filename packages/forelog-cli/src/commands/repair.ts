@@ -17,7 +17,7 @@ export const repair: Command = {
   summary: 'Mend what can be mended; says exactly what would be lost, asks, and copies what it takes out to quarantine/.',
   description:
     'A flipped bit is mended, and nothing is lost. A torn tail is cut off, as opening the log would. Where more is damaged, somebody has to decide what is kept, what stands in front of ' +
-    'the damage or what stands behind it: --keep. Nothing is touched that was not shown before, and everything that goes is copied to quarantine/ first. Nobody may have the log open.\n\n' +
+    'the damage or what stands behind it: --keep. Nothing is touched that was not shown before, and everything that goes is copied to quarantine/ first. Nobody may have the log open. Run by root, it makes files with owner, group and mode of those that are there.\n\n' +
     'Exit code 0: the log is whole now, or was. 1: it can not be repaired, or a decision is needed. 2: not confirmed.',
   options: {
     'dry-run': { type: 'boolean', short: 'n', help: 'Show what would be done, and stop.' },

@@ -50,6 +50,13 @@ export interface FileSystem {
   examineLock?(path: string): Promise<LockState>
 
   /**
+   * Gives what was just made the owner and the group of another file or directory, and its permission bits if `withMode`: as far as this
+   * process may, which is no error. Optional: where it is absent, what a repair makes belongs to who runs it.
+   */
+  makeAlike?(path: string, other: string, withMode: boolean): Promise<void>
+  makeAlikeSync?(path: string, other: string, withMode: boolean): void
+
+  /**
    * Says that something in a directory has changed: a name, or the bytes of a file. May say so too often, and may miss it; `name` is
    * that of the file, where it is known. Keeps no process alive. Optional: where it is absent, or gives nothing, readers look again
    * and again.

@@ -45,6 +45,9 @@ export const nodeFileSystem: FileSystem = {
   lock: (path, mode, brief): Promise<FileLock> => lockFile(path, mode, undefined, brief === true ? briefLockMs : 0),
   examineLock: (path): Promise<LockState> => examineLock(path),
 
+  makeAlike: (path, other, withMode) => runPooled(makeAlike(path, other, withMode)),
+  makeAlikeSync: (path, other, withMode) => runBlocking(makeAlike(path, other, withMode)),
+
   watch,
 }
 
@@ -90,6 +93,37 @@ function* isDirectory(path: string): Steps<boolean> {
 
 /** A lock that is held for longer is noted as anybody's. */
 const briefLockMs = 50
+
+// Only root gives files away, others at the most to a group of theirs; some file systems have no owners.
+const cannotBeGiven = new Set(['EPERM', 'EACCES', 'EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'])
+
+function* makeAlike(path: string, other: string, withMode: boolean): Steps<void> {
+  const { uid, gid, mode } = yield* step(
+    () => fs.statSync(other),
+    () => fs.promises.stat(other),
+  )
+  // Without the right to give it away, the group alone may be allowed.
+  if (!(yield* changeOwner(path, uid, gid))) yield* changeOwner(path, -1, gid)
+  if (!withMode) return
+  yield* step(
+    () => fs.chmodSync(path, mode & 0o777),
+    () => fs.promises.chmod(path, mode & 0o777),
+  )
+}
+
+/** Whether it could be done. */
+function* changeOwner(path: string, uid: number, gid: number): Steps<boolean> {
+  try {
+    yield* step(
+      () => fs.chownSync(path, uid, gid),
+      () => fs.promises.chown(path, uid, gid),
+    )
+    return true
+  } catch (error) {
+    if (cannotBeGiven.has(systemCode(error) ?? '')) return false
+    throw error
+  }
+}
 
 /** Undefined where the system has no notifications left to give, or none for this file system. */
 function watch(directory: string, onChange: (name: string | undefined) => void): DirectoryWatch | undefined {

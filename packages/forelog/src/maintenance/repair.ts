@@ -11,6 +11,7 @@ import type { EntrySource } from '../entries/define-entries.js'
 import type { RawSource } from '../entries/raw-entries.js'
 import { isNoSpace, WalError } from '../errors.js'
 import { createDurably, DurableFile, listDirectory, removeFile, syncDirectory } from '../files/durable-file.js'
+import { likeNeighbours } from '../files/alike-file-system.js'
 import type { FileSystem } from '../files/file-system.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
 import { adapterFor } from '../entries/entry-adapter.js'
@@ -46,7 +47,7 @@ export interface PlanRepairOptions<S extends EntrySource = RawSource> {
 export interface RepairOptions<S extends EntrySource = RawSource> extends PlanRepairOptions<S> {
   /** A plan that was made and shown: `repair` refuses where it would do anything else by now. */
   plan?: RepairPlan
-  /** Permission bits of created files and directories, before the umask. Default 0o640 and 0o750. */
+  /** Permission bits of created files and directories, before the umask. Default: those of the newest segment and of the log's directory. */
   fileMode?: number
   directoryMode?: number
 }
@@ -60,6 +61,7 @@ export interface RepairResult {
   readonly report: VerifyReport
 }
 
+const defaultFileMode = 0o640
 const planOptionNames = { entries: true, keep: true, onProgress: true, signal: true, fileSystem: true } as const
 const repairOptionNames = { ...planOptionNames, plan: true, fileMode: true, directoryMode: true } as const
 
@@ -82,7 +84,8 @@ export async function planRepair<S extends EntrySource = RawSource>(directory: s
 
 /**
  * Repairs a log: makes a plan, and carries out exactly that, under the log's lock. Whatever is taken out of the log is copied to `quarantine/`
- * first, durably. Afterwards the log opens, and verifies, unless the plan said that something can't be repaired.
+ * first, durably. Afterwards the log opens, and verifies, unless the plan said that something can't be repaired. What it makes gets owner and group
+ * of the files that are there, where the process may give it to them.
  *
  * Rejects with `ERR_WAL_LOCKED` while somebody writes the log; with `ERR_WAL_CORRUPT` where nothing can be done, or a decision is needed and `keep` was not
  * given; with `ERR_WAL_OPTION` where `plan` is not what would be done any more; with `ERR_WAL_NO_SPACE` where there is no room for the
@@ -90,14 +93,24 @@ export async function planRepair<S extends EntrySource = RawSource>(directory: s
  */
 export async function repair<S extends EntrySource = RawSource>(directory: string | URL, options: RepairOptions<S> = {}): Promise<RepairResult> {
   checkNames('repair', options, repairOptionNames)
-  const { plan: shown, fileMode = 0o640, directoryMode = 0o750, ...planOptions } = options
+  const { plan: shown, fileMode, directoryMode, ...planOptions } = options
   const fileSystem = options.fileSystem ?? nodeFileSystem
   const path = resolveDirectory(directory)
-  const lock = await fileSystem.lock(join(path, lockName), fileMode)
+  const names = await runPooled(listDirectory(fileSystem, path))
+  const lock = await fileSystem.lock(join(path, lockName), fileMode ?? defaultFileMode)
   try {
+    const newest = sortNames(names).segments.at(-1)
+    if (newest !== undefined && !names.includes(lockName)) await fileSystem.makeAlike?.(join(path, lockName), join(path, newest.name), fileMode === undefined)
     const { plan: made, examined } = await plan(path, { ...planOptions, ...keepOf(shown, options.keep) }, true)
     assertCarriable(made, shown)
-    const request = { fileSystem, directory: path, fileMode, directoryMode }
+    const neighbour = made.report.segments.findLast(({ state }) => state === 'active')?.path ?? path
+    const withModes = { fileModes: fileMode === undefined && neighbour !== path, directoryModes: directoryMode === undefined }
+    const request = {
+      fileSystem: likeNeighbours(fileSystem, { file: neighbour, directory: path, ...withModes }),
+      directory: path,
+      fileMode: fileMode ?? defaultFileMode,
+      directoryMode: directoryMode ?? 0o750,
+    }
     const quarantined = made.actions.length === 0 ? [] : await runPooled(new Carrier(request, examined.outline as Outline).carryOut(made.actions))
     const { report } = await examineLog(path, examineOptions(planOptions), true)
     return { plan: made, quarantined, report }
