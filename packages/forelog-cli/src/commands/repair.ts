@@ -16,7 +16,7 @@ export const repair: Command = {
   args: ['DIR'],
   summary: 'Mend what can be mended; says exactly what would be lost, asks, and copies what it takes out to quarantine/.',
   description:
-    'A flipped bit is mended, and nothing is lost. A torn tail is cut off, as opening the log would. Where more is damaged, somebody has to decide what is kept, what stands in front of ' +
+    'A flipped bit is mended, a renamed segment gets its name back, and nothing is lost. A torn tail is cut off, as opening the log would. Where more is damaged, somebody has to decide what is kept, what stands in front of ' +
     'the damage or what stands behind it: --keep. Nothing is touched that was not shown before, and everything that goes is copied to quarantine/ first. Nobody may have the log open. Run by root, it makes files with owner, group and mode of those that are there.\n\n' +
     'Exit code 0: the log is whole now, or was. 1: it can not be repaired, or a decision is needed. 2: not confirmed.',
   options: {
@@ -131,7 +131,7 @@ async function showChoice(each: RepairChoice, plan: RepairPlan, terminal: Termin
   await terminal.line()
   await terminal.prose(`  ${colors.bold(colors.cyan(`--keep ${each.keep}`))}   keeps ${plural(count, 'entry', 'entries')}, ${rangeText(each.firstOffset, each.lastOffset)}`)
   await showActions(each.actions, terminal)
-  await terminal.prose(`    ${lossText({ ...plan, loses: each.loses }, terminal)}`)
+  await terminal.prose(`    ${lossText({ ...plan, loses: each.loses, actions: each.actions }, terminal)}`)
 }
 
 async function showActions(actions: readonly RepairAction[], terminal: Terminal): Promise<void> {
@@ -145,6 +145,8 @@ async function showActions(actions: readonly RepairAction[], terminal: Terminal)
 export function actionText(action: RepairAction): string {
   const file = basename(action.path)
   switch (action.kind) {
+    case 'rename':
+      return `rename ${harmless(file)} to ${basename(action.newPath)}`
     case 'mend-bit':
       return `flip bit ${action.bit} of byte ${action.position} of ${file} back`
     case 'cut':
@@ -163,13 +165,14 @@ export function actionText(action: RepairAction): string {
   }
 }
 
-function lossText({ loses, report }: Pick<RepairPlan, 'loses' | 'report'>, { colors }: Terminal): string {
+function lossText({ loses, report, actions }: Pick<RepairPlan, 'loses' | 'report' | 'actions'>, { colors }: Terminal): string {
   const has = (kind: string): boolean => report.faults.some((fault) => fault.kind === kind)
   if (loses.bytes === 0 && report.end?.row === 'M') {
     const { firstOffset, lastOffset } = loses
     return colors.red(`Lost before: ${firstOffset === lastOffset ? 'entry' : 'entries'} ${rangeText(firstOffset, lastOffset)}, which cursors prove that there was. What is there stays.`)
   }
   if (loses.bytes === 0) {
+    if (actions.every(({ kind }) => kind === 'rename')) return colors.green('Nothing is lost.')
     if (has('missing')) return `${colors.green('No entry that is there is lost.')} What is missing stays missing.`
     return colors.green(has('stray') ? 'No entry of the log is lost.' : 'Nothing is lost.')
   }

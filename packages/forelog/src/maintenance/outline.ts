@@ -19,6 +19,7 @@ import type { LookRequest } from '../recovery/recovered-log.js'
 import { FileWindow } from '../segments/file-window.js'
 import { type DirectoryNames, segmentName, sortNames } from '../segments/segment-name.js'
 import { pause, type Steps } from '../steps.js'
+import { findMisnamed, type Misnamed } from './misnamed.js'
 import type { Fault } from './report.js'
 
 export interface OutlinedSegment {
@@ -70,6 +71,8 @@ export interface Outline {
   readonly lowWaterMark: number
   /** Undefined when the newest segment has no header, or (format 1) its end can't be found. */
   readonly end?: OutlinedEnd
+  /** Files of this log whose name is not the one that their header says. */
+  readonly misnamed: readonly Misnamed[]
   /** Those of this log that can be read. */
   readonly cursors: readonly PlacedCursor[]
   readonly faults: readonly Fault[]
@@ -152,6 +155,8 @@ function* outlineFormat2(
   }
   if (read.length === 0) return undefined
   const mainId = mainLogId(read)
+  const misnamed = yield* misnamedOf(request, names, read, mainId)
+  tellMisnamed(faults, misnamed)
   const newest = newestOf(read, mainId)
   let end = yield* findEnd(request, newest)
   // A tail that fails beside a writer is being written, most likely: a reader looks again before it calls anything damage.
@@ -162,7 +167,7 @@ function* outlineFormat2(
   }
   const markOf = ({ result }: LookedAt): number => (result.found === 'header' ? result.header.lowWaterMark : 0)
   const lowWaterMark = Math.max(end?.lowWaterMark ?? 0, markOf(newest), end === undefined ? Math.max(...read.map(markOf)) : 0)
-  const traced = trace(request.directory, read, newest, mainId, lowWaterMark)
+  const traced = trace(request.directory, read, newest, mainId, lowWaterMark, misnamed)
   for (const fault of traced.faults) faults.push(yield* explained(request, fault, read, mainId))
   const decision = decideSegments(read.map(({ found }) => found), lowWaterMark)
   if (decision.action === 'refuse' && traced.faults.length === 0) {
@@ -183,6 +188,7 @@ function* outlineFormat2(
     firstOffset: traced.firstOffset,
     lowWaterMark,
     ...(end === undefined ? {} : { end }),
+    misnamed,
     cursors: placed,
     faults,
   }
@@ -284,7 +290,7 @@ interface Traced {
  * Row G, told and not refused: the segments are followed from the newest back. Where one is missing, or its header is broken, the walk
  * goes on with the next older one of the log, so that what is left in front of it is looked at too.
  */
-function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, logId: string | undefined, lowWaterMark: number): Traced {
+function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, logId: string | undefined, lowWaterMark: number, misnamed: readonly Misnamed[]): Traced {
   const faults: Fault[] = []
   const live = new Map<LookedAt, { gapBefore: boolean }>()
   let segment: LookedAt | undefined = newest
@@ -322,7 +328,7 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
       const why =
         header.previousSegmentId === 0
           ? `it names no segment in front of it, and entries from ${Math.max(1, lowWaterMark)} on are wanted`
-          : `segment ${header.previousSegmentId}, which stands in front of it, is missing`
+          : `segment ${header.previousSegmentId}, which stands in front of it, ${whereIs(header.previousSegmentId, misnamed)}`
       const lastBefore = nextOlder()
       // Where the one before ends is known to who reads it.
       const firstMissing = Math.max(1, lowWaterMark)
@@ -345,7 +351,7 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
             : `it belongs to another log, ${result.header.logId}`
       const wasRenamed = result.found === 'header' && result.header.logId === logId && originalOf(each, read) === undefined
       const meaning = wasRenamed
-        ? `The log does without its entries while it has this name. Name it ${segmentName(2, result.header.segmentId, result.header.firstOffset)} again, and verify once more.`
+        ? nameAgain(segmentName(2, result.header.segmentId, result.header.firstOffset))
         : 'No entry of the log is in it, but the log does not open while it is there.'
       faults.push(faultOf(directory, found, 'stray', why, meaning))
     }
@@ -365,6 +371,35 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
   })
   const first = firstLive === newest && newest.result.found !== 'header' ? newest.found.firstOffset : firstLive.found.firstOffset
   return { segments, firstOffset: Math.max(lowWaterMark, first), faults }
+}
+
+/** Those of the log, and files with names that no segment has. */
+function* misnamedOf(request: LookRequest, names: DirectoryNames, read: readonly LookedAt[], logId: string | undefined): Steps<Misnamed[]> {
+  if (logId === undefined) return []
+  const found: LookedAt[] = [...read]
+  for (const name of names.foreign) {
+    const segment = yield* readOrGone(request, name, 0, 0, false)
+    if (segment !== undefined) found.push(segment)
+  }
+  const ofLog = found.flatMap(({ found: { name }, result }) => (result.found === 'header' && result.header.logId === logId ? [{ name, ...result.header }] : []))
+  return findMisnamed(ofLog, [...names.segments.map(({ name }) => name), ...names.foreign])
+}
+
+/** A file with a name that no segment has is none, unless its header says that it is. */
+function tellMisnamed(faults: Fault[], misnamed: readonly Misnamed[]): void {
+  for (const [index, fault] of faults.entries()) {
+    const found = misnamed.find(({ name }) => name === basename(fault.path))
+    if (found !== undefined) faults[index] = { ...fault, why: `it is ${found.rightName} of this log, under another name`, meaning: nameAgain(found.rightName) }
+  }
+}
+
+function nameAgain(rightName: string): string {
+  return `The log does without its entries while it has this name. Name it ${rightName} again, which a repair does, too, and verify once more.`
+}
+
+function whereIs(segmentId: number, misnamed: readonly Misnamed[]): string {
+  const found = misnamed.find(({ rightName }) => Number(rightName.slice(0, 10)) === segmentId)
+  return found === undefined ? 'is missing' : `is missing under its name: ${found.name} is it`
 }
 
 /** A broken header, with the bit that explains it, where one does. */
@@ -480,6 +515,7 @@ function* outlineFormat1(request: LookRequest, names: DirectoryNames, faults: Fa
     firstOffset: firsts[0] as number,
     lowWaterMark: 0,
     ...(end === undefined ? {} : { end }),
+    misnamed: [],
     cursors: [],
     faults,
   }

@@ -10,6 +10,8 @@ import type { Fault, VerifyReport } from './report.js'
 export type Keep = 'front' | 'back'
 
 export type RepairAction =
+  /** A segment gets the name back that its header says, or one in between. Nothing is copied, and nothing replaced. */
+  | { readonly kind: 'rename'; readonly path: string; readonly newPath: string }
   /** One bit is flipped back. Its sector is copied to quarantine first. */
   | { readonly kind: 'mend-bit'; readonly path: string; readonly position: number; readonly bit: number }
   /** The newest segment is cut at a byte; the `bytes` behind, as far as they are not zeros, are copied to quarantine first. */
@@ -114,6 +116,13 @@ export function makePlan(report: VerifyReport, outline: Outline | undefined, kee
   const chosen = choices.find((choice) => choice.keep === keep)
   if (chosen !== undefined) return { ...plan, state: 'ready', actions: chosen.actions, loses: chosen.loses, choices, reasons }
   return { ...plan, state: choices.length === 0 ? 'impossible' : 'decide', choices, reasons }
+}
+
+/** The same, once names are given back. What is looked at is the log with those names; what is shown is the log as it is. */
+export function behindRenames(plan: RepairPlan, renames: readonly RepairAction[], report: VerifyReport): RepairPlan {
+  const choices = plan.choices.map((choice) => ({ ...choice, actions: [...renames, ...choice.actions] }))
+  if (plan.state === 'decide') return { ...plan, choices, report }
+  return { ...plan, state: 'ready', actions: [...renames, ...plan.actions], choices, report }
 }
 
 function isCutOff(mend: RepairAction, actions: readonly RepairAction[]): boolean {

@@ -28,7 +28,8 @@ import { type LogEnd, SegmentWriter } from '../segments/segment-writer.js'
 import { truncateBack } from '../segments/truncation.js'
 import { runPooled, step, type Steps } from '../steps.js'
 import type { Outline, OutlinedSegment } from './outline.js'
-import { type Keep, makePlan, planFaults, type RepairAction, type RepairPlan } from './repair-plan.js'
+import { orderRenames, renamedView } from './misnamed.js'
+import { behindRenames, type Keep, makePlan, planFaults, type RepairAction, type RepairPlan } from './repair-plan.js'
 import type { Progress, VerifyReport } from './report.js'
 import { type Examined, examineLog } from './verify.js'
 
@@ -68,7 +69,7 @@ const repairOptionNames = { ...planOptionNames, plan: true, fileMode: true, dire
 /**
  * What `repair` would do to a log: each change by file, byte and size, and the entries that would be lost. Changes nothing and takes no lock.
  *
- * Flipped bits are mended, a torn tail is cut (what opening does as well), files that belong to no log or to another one are set aside. Where more is
+ * Flipped bits are mended, segments under another name get theirs back, a torn tail is cut (what opening does as well), files that belong to no log or to another one are set aside. Where more is
  * damaged than a bit, somebody has to decide what is kept: the plan names the choices, with what each of them loses. Rejects as `verify` does.
  *
  * @example
@@ -103,7 +104,7 @@ export async function repair<S extends EntrySource = RawSource>(directory: strin
     if (newest !== undefined && !names.includes(lockName)) await fileSystem.makeAlike?.(join(path, lockName), join(path, newest.name), fileMode === undefined)
     const { plan: made, examined } = await plan(path, { ...planOptions, ...keepOf(shown, options.keep) }, true)
     assertCarriable(made, shown)
-    const neighbour = made.report.segments.findLast(({ state }) => state === 'active')?.path ?? path
+    const neighbour = examined.report.segments.findLast(({ state }) => state === 'active')?.path ?? path
     const withModes = { fileModes: fileMode === undefined && neighbour !== path, directoryModes: directoryMode === undefined }
     const request = {
       fileSystem: likeNeighbours(fileSystem, { file: neighbour, directory: path, ...withModes }),
@@ -123,7 +124,21 @@ async function plan(directory: string | URL, options: PlanRepairOptions<EntrySou
   const { keep } = options
   if (keep !== undefined && keep !== 'front' && keep !== 'back') throw new WalError('ERR_WAL_OPTION', "option keep must be 'front' or 'back'", { option: 'keep' })
   const examined = await examineLog(directory, examineOptions(options), unwritten)
-  return { plan: makePlan(examined.report, examined.outline, keep), examined }
+  return (await planBehindRenames(examined, options, unwritten)) ?? { plan: makePlan(examined.report, examined.outline, keep), examined }
+}
+
+/** A plan that begins with giving names back, if the log is less damaged by that: nothing is lost by a name. */
+async function planBehindRenames({ report, outline }: Examined, options: PlanRepairOptions<EntrySource>, unwritten: boolean): Promise<{ plan: RepairPlan; examined: Examined } | undefined> {
+  if (outline === undefined || outline.misnamed.length === 0) return undefined
+  const { directory, misnamed, names } = outline
+  const view = renamedView(options.fileSystem ?? nodeFileSystem, directory, misnamed)
+  const examined = await examineLog(directory, examineOptions({ ...options, fileSystem: view }), unwritten)
+  if (examined.report.faultCount >= report.faultCount || examined.report.entries < report.entries) return undefined
+  const made = makePlan(examined.report, examined.outline, options.keep)
+  if (made.state === 'impossible') return undefined
+  const taken = [...names.segments.map(({ name }) => name), ...names.foreign]
+  const renames = orderRenames(misnamed, taken).map(({ from, to }): RepairAction => ({ kind: 'rename', path: join(directory, from), newPath: join(directory, to) }))
+  return { plan: behindRenames(made, renames, report), examined }
 }
 
 function examineOptions({ entries, onProgress, signal, fileSystem }: PlanRepairOptions<EntrySource>): Parameters<typeof examineLog>[1] {
@@ -178,6 +193,8 @@ class Carrier {
 
   /** The paths of the copies. */
   *carryOut(actions: readonly RepairAction[]): Steps<string[]> {
+    // What the other actions speak of has its name then.
+    for (const action of actions) if (action.kind === 'rename') yield* this.#rename(action.path, action.newPath)
     // All copies first: from here on nothing is gone that is not kept.
     const copies: string[] = []
     for (const action of actions) {
@@ -202,6 +219,7 @@ class Carrier {
         return action.bytes === 0 ? undefined : yield* this.#copy(action.path, action.position, action.bytes)
       case 'set-aside':
         return yield* this.#copy(action.path, 0, Infinity)
+      case 'rename':
       case 'begin-at':
       case 'pull-back':
         return undefined
@@ -210,6 +228,8 @@ class Carrier {
 
   *#perform(action: RepairAction): Steps<void> {
     switch (action.kind) {
+      case 'rename':
+        return
       case 'mend-bit':
         return yield* this.#mendBit(action.path, action.position, action.bit)
       case 'cut':
@@ -225,6 +245,17 @@ class Carrier {
         yield* removeFile(this.#request.fileSystem, action.path)
         return yield* syncDirectory(this.#request.fileSystem, this.#request.directory)
     }
+  }
+
+  /** Durable before the next one: a crash leaves the one name or the other, and a log that is to be repaired until the last. */
+  *#rename(path: string, newPath: string): Steps<void> {
+    const { fileSystem, directory } = this.#request
+    if ((yield* listDirectory(fileSystem, directory)).includes(basename(newPath))) throw new Error(`${newPath} is there already`)
+    yield* step(
+      () => fileSystem.renameSync(path, newPath),
+      () => fileSystem.rename(path, newPath),
+    )
+    yield* syncDirectory(fileSystem, directory)
   }
 
   /** One byte, within a sector, which the disk writes whole or not at all: a crash leaves the flipped bit or the mended one. */

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type FileSystem, nodeFileSystem, planRepair, repair, verify, WriteAheadLog } from '../../src/index.js'
 import { segmentName } from '../../src/segments/segment-name.js'
+import type { SimulatedDisk } from '../../src/testing/index.js'
 import { segmentsOf } from '../proofs/every-bit.js'
 import { diskWith, directory, type Files, filesOn, writeFormat2 } from '../proofs/sample-logs.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
@@ -48,13 +49,75 @@ describe('a file that does not belong there', () => {
   })
 })
 
-describe('a segment under a wrong name', () => {
-  it('is not given up: the plan says what it was called', async () => {
-    const newest = names.at(-1) as string
-    const files = new Map(without(newest)).set(newestName, bytesOf(sample.files, newest))
+describe('segments under wrong names', () => {
+  const exchanged = (a: string, b: string): Files => new Map(sample.files).set(a, bytesOf(sample.files, b)).set(b, bytesOf(sample.files, a))
+  const circle = (): Files => new Map(names.map((name, index) => [name, bytesOf(sample.files, names[(index + 1) % names.length] as string)]))
+  const renamed = (from: string, to: string): Files => new Map(without(from)).set(to, bytesOf(sample.files, from))
+  const mixed: [string, Files][] = [
+    ...names.flatMap((a) => names.filter((b) => b > a).map((b): [string, Files] => [`${a} and ${b} exchanged`, exchanged(a, b)])),
+    ['all in a circle', circle()],
+    ...names.flatMap((name): [string, Files][] => [
+      [`${name} as a file of no segment`, renamed(name, 'old copy.wal')],
+      [`${name} as a newer one`, renamed(name, newestName)],
+    ]),
+  ]
+
+  it.each(mixed)('get their names back, and nothing is lost: %s', async (_, files) => {
+    const disk = diskWith(files)
+    const plan = await planRepair(directory, { fileSystem: disk })
+    expect(filesOn(disk)).toEqual(new Map(files))
+    expect(plan).toMatchObject({ state: 'ready', choices: [], loses: { readableEntries: 0, bytes: 0 } })
+    expect(new Set(plan.actions.map(({ kind }) => kind))).toEqual(new Set(['rename']))
+    const { report, quarantined } = await repair(directory, { fileSystem: disk, plan })
+    expect(report).toMatchObject({ outcome: 'sound', clean: true, entries })
+    expect(quarantined).toEqual([])
+    for (const [name, bytes] of sample.files) expect(filesOn(disk).get(name), name).toEqual(bytes)
+  })
+
+  it.each([['exchanged', exchanged(names[1] as string, names[2] as string)], ['in a circle', circle()]])('survive a crash at any call of that: the log refuses to open, or is whole, and a new repair ends it (%s)', async (_, files) => {
+    let [crashes, refused] = [0, 0]
+    for (let call = 1; ; call++) {
+      const disk = diskWith(files)
+      let calls = 0
+      let after: SimulatedDisk | undefined
+      disk.onCall = (_call, moment) => {
+        if (moment === 'before' && ++calls === call) after = disk.crash()
+      }
+      await repair(directory, { fileSystem: disk }).catch(() => undefined)
+      if (after === undefined) break
+      crashes++
+      const opened = await WriteAheadLog.open(directory, { fileSystem: diskWith(filesOn(after)) }).catch((error: unknown) => error)
+      if (opened instanceof WriteAheadLog) {
+        expect([opened.firstOffset, opened.lastOffset]).toEqual([sample.firstOffset, sample.lastOffset])
+        await opened.close()
+      } else refused++
+      const { report } = await repair(directory, { fileSystem: after })
+      expect(report, `crash before call ${call}`).toMatchObject({ outcome: 'sound', entries })
+      for (const [name, bytes] of sample.files) expect(filesOn(after).get(name), name).toEqual(bytes)
+    }
+    expect(crashes).toBeGreaterThan(20)
+    expect(refused).toBeGreaterThan(10)
+  })
+
+  it('get their names back first where more is damaged, and what the choices lose is told of the log with those names', async () => {
+    const [, second, third, fourth] = names as [string, string, string, string]
+    const broken = Buffer.from(bytesOf(sample.files, fourth)).fill(0xee, 120, 180)
+    const files = new Map(exchanged(second, third)).set(fourth, broken)
     const plan = await planRepair(directory, { fileSystem: diskWith(files), keep: 'front' })
-    expect(plan).toMatchObject({ state: 'impossible', actions: [] })
-    expect(plan.reasons.join()).toContain(`Name it ${newest} again`)
+    const unmixed = await planRepair(directory, { fileSystem: diskWith(withFile(fourth, broken)), keep: 'front' })
+    expect(plan.actions.slice(0, 3).map(({ kind }) => kind)).toEqual(['rename', 'rename', 'rename'])
+    expect(plan.actions.slice(3)).toEqual(unmixed.actions)
+    expect(plan.choices.map(({ loses }) => loses)).toEqual(unmixed.choices.map(({ loses }) => loses))
+    const disk = diskWith(files)
+    const { report } = await repair(directory, { fileSystem: disk, plan })
+    expect(report).toMatchObject({ outcome: 'sound', faultCount: 0, lastOffset: plan.choices[0]?.lastOffset })
+  })
+
+  it('keep them where two files say to be the same segment, because which is right can not be told', async () => {
+    const [, second] = names as [string, string]
+    const files = new Map(renamed(second, 'a.wal')).set('b.wal', bytesOf(sample.files, second))
+    const { actions, choices } = await planRepair(directory, { fileSystem: diskWith(files) })
+    expect([...actions, ...choices.flatMap((choice) => choice.actions)].filter(({ kind }) => kind === 'rename')).toEqual([])
   })
 })
 
