@@ -130,16 +130,17 @@ export function faultText(fault: Fault, colors: Colors): string {
 /** Rows that are left out are counted. */
 const segmentsShown = 40
 
-export function segmentsText(segments: readonly SegmentReport[], width: number, colors: Colors): string {
+export function segmentsText({ segments, faults, firstOffset: begin }: Pick<VerifyReport, 'segments' | 'faults' | 'firstOffset'>, width: number, colors: Colors): string {
+  const outOfReach = new Set(faults.filter(({ kind, position }) => kind === 'unreadable' && position === 0).map(({ path }) => path))
   const isShown = (segment: SegmentReport, index: number): boolean =>
     segments.length <= segmentsShown || index < 10 || index >= segments.length - 20 || segment.state === 'stray' || segment.ranges.some(({ kind }) => kind === 'damage' || kind === 'torn')
   const shown = segments.filter(isShown)
   const states: Record<SegmentReport['state'], (text: string) => string> = { active: colors.bold, closed: (text) => text, dead: colors.gray, stray: colors.red }
   const facts: Column[] = [
-    { head: 'first', align: 'right', drop: 1, cells: shown.map(({ firstOffset }) => String(firstOffset)) },
+    { head: 'first', align: 'right', drop: 1, cells: shown.map(({ firstOffset, entries }) => String(entries > 0 ? Math.max(firstOffset, begin) : firstOffset)) },
     { head: 'last', align: 'right', drop: 5, cells: shown.map(({ firstOffset, lastOffset }) => (lastOffset < firstOffset ? '–' : String(lastOffset))) },
     { head: 'entries', align: 'right', drop: 3, cells: shown.map(({ ranges, bytes, entries }) => (ranges.every(({ kind }) => kind === 'unread') && bytes > 0 ? '–' : countText(entries))) },
-    { head: 'size', align: 'right', drop: 2, cells: shown.map(({ bytes }) => bytesText(bytes)) },
+    { head: 'size', align: 'right', drop: 2, cells: shown.map(({ bytes, path }) => (outOfReach.has(path) && bytes === 0 ? '–' : bytesText(bytes))) },
     { head: 'state', align: 'left', drop: 4, cells: shown.map(({ state }) => states[state](state)) },
   ]
   const room = width - leastMapCells - 2
@@ -152,7 +153,8 @@ export function segmentsText(segments: readonly SegmentReport[], width: number, 
   const lines = table.split('\n')
   const tableWidth = Math.max(...lines.map(columnsOf))
   const cells = Math.max(leastMapCells, Math.min(64, width - tableWidth - 2))
-  const withMap = lines.map((line, index) => `${line}${' '.repeat(tableWidth - columnsOf(line) + 2)}${index === 0 ? colors.dim('map') : mapBar(shown[index - 1] as SegmentReport, cells, colors)}`)
+  const mapOf = (segment: SegmentReport): string => (outOfReach.has(segment.path) ? colors.red('(not readable)') : mapBar(segment, cells, colors))
+  const withMap = lines.map((line, index) => `${line}${' '.repeat(tableWidth - columnsOf(line) + 2)}${index === 0 ? colors.dim('map') : mapOf(shown[index - 1] as SegmentReport)}`)
   const hidden = segments.length - shown.length
   return `${withMap.join('\n')}\n${hidden > 0 ? colors.dim(`  … and ${plural(hidden, 'more segment')} without a fault\n`) : ''}\n  ${legend(shown, cells, colors)}`
 }

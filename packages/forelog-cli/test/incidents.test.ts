@@ -267,3 +267,77 @@ describe('two segments whose names were exchanged', () => {
     expect(forelog(['verify', scratch.at('log')])).toMatchObject({ code: 0, out: expect.stringContaining('180 entries, 21 to 200') })
   })
 })
+
+describe('a header of rubbish in front of entries that are whole', () => {
+  it('is told with the entries that can be read, and a copy that loses nothing comes before a repair that does', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    damage(log, 1, (bytes) => Buffer.from(bytes).fill(0xee, 20, 60))
+    const { code, out } = forelog(['verify', log])
+    expect(code).toBe(1)
+    expect(out).toMatch(/The log does not open\. All that the file held can be read, entries \d+ to \d+: it is copied without a loss\./)
+    const plan = forelog(['repair', log, '--dry-run']).out
+    expect(plan).toContain('All 180 entries can be read.')
+    expect(plan.indexOf('forelog export')).toBeLessThan(plan.indexOf('--keep front'))
+    shell(`forelog export ${log} | forelog import ${scratch.at('copy')}`)
+    expect(forelog(['verify', scratch.at('copy')])).toMatchObject({ code: 0, out: expect.stringContaining('180 entries') as string })
+  })
+
+  it('is not called whole where entries behind it are damaged, too', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    damage(log, 1, (bytes) => Buffer.from(bytes).fill(0xee, 20, 60).fill(0xee, 700, 720))
+    expect(forelog(['verify', log]).out).toMatch(/The log does not open\. Of the file \d+ entries can be read\./)
+    expect(forelog(['repair', log, '--dry-run']).out).not.toContain('All 180 entries')
+  })
+})
+
+describe('what is shown of a log that is not whole', () => {
+  it('is no alarm where a file lies there that is none of it', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    writeFileSync(join(log, 'backup.wal'), 'none')
+    const { code, out } = forelog(['verify', log])
+    expect(code).toBe(1)
+    expect(out).toContain('Nothing else is wrong: all 180 entries can be read')
+    expect(out).not.toContain('forelog dump')
+  })
+
+  it('says that cursors are not shown, and how many', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const open = await WriteAheadLog.open(log)
+    for (const name of ['a', 'b']) await (await open.cursor(name)).commit(150)
+    await open.close()
+    rmSync(join(log, segmentsOf(log)[1] as string))
+    expect(forelog(['inspect', log]).out).toContain('2 cursors are not shown')
+  })
+
+  it('begins with the first entry that is wanted, and what was truncated in front of it is dead on the map', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const [first] = (JSON.parse(forelog(['inspect', log, '--json']).out) as VerifyReport).segments
+    forelog(['truncate', log, '--before', String(first?.lastOffset), '--yes'])
+    const report = JSON.parse(forelog(['inspect', log, '--json']).out) as VerifyReport
+    expect(report.segments[0]).toMatchObject({ name: first?.name, entries: 1 })
+    expect(report.segments[0]?.ranges.some(({ kind }) => kind === 'dead')).toBe(true)
+    expect(forelog(['inspect', log]).out).toMatch(new RegExp(`${first?.name} +${first?.lastOffset} +${first?.lastOffset} +1 `))
+  })
+
+  it('names the same missing entries, whichever command tells of them', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    rmSync(join(log, segmentsOf(log)[2] as string))
+    const [fault] = (JSON.parse(forelog(['verify', log, '--json']).out) as VerifyReport).faults
+    expect(fault?.meaning).toMatch(/^Entries \d+ to \d+ are missing\.$/)
+    expect(forelog(['dump', log]).err).toContain(fault?.meaning)
+  })
+
+  it('goes without maps in JSON where a summary is asked for', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const { segments, ...rest } = JSON.parse(forelog(['verify', log, '--json']).out) as VerifyReport
+    const summary = JSON.parse(forelog(['verify', log, '--json', '--summary']).out) as VerifyReport
+    expect(summary).toEqual({ ...rest, segments: segments.map(({ ranges: _, ...segment }) => segment) })
+  })
+})

@@ -140,7 +140,8 @@ describe('forelog doctor', () => {
     const { code, out } = forelog(['doctor', scratch.at('log'), '--json'])
     expect(code).toBe(0)
     const { checks } = JSON.parse(out) as { checks: { name: string; verdict: string; text: string }[] }
-    expect(checks.map(({ name }) => name)).toEqual(['runtime', 'permissions', 'file system', 'free space', 'sync', 'locks', 'files', 'log', 'writer'])
+    expect(checks.map(({ name }) => name)).toEqual(['runtime', 'permissions', 'file system', 'free space', 'sync', 'locks', 'files', 'log', 'entries', 'writer'])
+    expect(checks.find(({ name }) => name === 'entries')).toMatchObject({ verdict: 'unread' })
     expect(snapshot(scratch.at('log'))).toEqual(before)
     expect(forelog(['doctor', scratch.at('not/there/yet')]).out).toContain('is not there yet')
     expect(readdirSync(scratch.path)).toEqual(['log'])

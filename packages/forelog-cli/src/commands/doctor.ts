@@ -7,7 +7,8 @@ import { endText, writerText } from '../report-text.js'
 import { measureFloor, quantile } from '../sync-floor.js'
 import { bytesText, durationText, plural } from '../text.js'
 
-type Verdict = 'good' | 'warning' | 'bad'
+/** `'unread'`: not looked at. */
+type Verdict = 'good' | 'warning' | 'bad' | 'unread'
 
 interface Check {
   readonly name: string
@@ -40,7 +41,7 @@ export const doctor: Command = {
     if (json) await terminal.line(JSON.stringify({ directory, healthy: !isBad, checks }))
     else {
       const { bold, dim, green, yellow, red } = terminal.colors
-      const signs: Record<Verdict, string> = { good: green('✓'), warning: yellow('!'), bad: red('✗') }
+      const signs: Record<Verdict, string> = { good: green('✓'), warning: yellow('!'), bad: red('✗'), unread: dim('–') }
       await terminal.prose(bold(directory))
       for (const { name, verdict, text } of checks) await terminal.prose(`  ${signs[verdict]} ${dim(name.padEnd(13))} ${text}`)
     }
@@ -178,7 +179,8 @@ async function logChecks(directory: string): Promise<Check[]> {
   const [fault] = report.faults
   const state: Check =
     fault === undefined
-      ? { name: 'log', verdict: report.outcome === 'undecided' || report.end?.full === true ? 'warning' : 'good', text: `format ${String(report.format)}, ${endText(report, plain)}; names, headers and the end alone were looked at: forelog verify reads every byte` }
+      ? { name: 'log', verdict: report.outcome === 'undecided' || report.end?.full === true ? 'warning' : 'good', text: `format ${String(report.format)}, ${endText(report, plain)}` }
       : { name: 'log', verdict: 'bad', text: `${basename(fault.path)} at byte ${fault.position}: ${fault.why}; forelog verify tells more` }
-  return [files, state, { name: 'writer', verdict: 'good', text: writerText(report) }]
+  const entries: Check = { name: 'entries', verdict: 'unread', text: 'not read: names, headers and the end alone were looked at. forelog verify reads every byte' }
+  return [files, state, entries, { name: 'writer', verdict: 'good', text: writerText(report) }]
 }

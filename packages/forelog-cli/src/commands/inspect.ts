@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { type CursorInfo, verify, type VerifyReport, WriteAheadLog } from 'forelog'
 import { type Command, entriesOption } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
@@ -51,6 +53,15 @@ async function cursorsOf({ directory, format, outcome }: VerifyReport): Promise<
   }
 }
 
+/** How many cursors have a file. */
+function cursorFiles(directory: string): number {
+  try {
+    return readdirSync(join(directory, 'cursors')).filter((name) => name.endsWith('.cursor')).length
+  } catch {
+    return 0
+  }
+}
+
 async function show(report: VerifyReport, cursors: readonly CursorInfo[], terminal: Terminal): Promise<void> {
   const { colors } = terminal
   await terminal.prose(`${colors.bold(report.directory)}   ${outcomeText(report, colors)}`)
@@ -61,7 +72,7 @@ async function show(report: VerifyReport, cursors: readonly CursorInfo[], termin
   await terminal.line()
   await terminal.prose(factsText(factsOf(report, terminal), colors))
   await terminal.line()
-  await terminal.line(segmentsText(report.segments, terminal.width, colors))
+  await terminal.line(segmentsText(report, terminal.width, colors))
   if (report.types.length > 0) {
     await terminal.line()
     await terminal.line(typesText(report.types, terminal.width, colors))
@@ -69,6 +80,12 @@ async function show(report: VerifyReport, cursors: readonly CursorInfo[], termin
   if (cursors.length > 0) {
     await terminal.line()
     await terminal.line(cursorsText(cursors, report, terminal.width, colors))
+  } else if (report.outcome === 'damaged') {
+    const hidden = cursorFiles(report.directory)
+    if (hidden > 0) {
+      await terminal.line()
+      await terminal.prose(colors.yellow(`  ${plural(hidden, 'cursor is', 'cursors are')} not shown: where ${hidden === 1 ? 'it stands' : 'they stand'} can be told once the log can be opened.`))
+    }
   }
   if (report.faultCount === 0) return
   await terminal.line()

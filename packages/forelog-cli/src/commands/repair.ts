@@ -93,6 +93,7 @@ async function showPlan(plan: RepairPlan, terminal: Terminal, dryRun: boolean): 
       if (report.outcome !== 'none' && report.outcome !== 'unread') await showRescue(plan, terminal)
       return
     case 'decide':
+      await showLossless(plan, terminal)
       await terminal.prose(`  ${colors.bold('More is damaged than can be mended. What shall be kept?')} Each way takes entries out of the log:`)
       for (const each of plan.choices) await showChoice(each, plan, terminal)
       for (const reason of plan.reasons) await terminal.prose(`\n  ${colors.dim(reason)}`)
@@ -111,6 +112,16 @@ async function showPlan(plan: RepairPlan, terminal: Terminal, dryRun: boolean): 
 function keepOf({ actions, choices }: RepairPlan): string {
   const taken = choices.find((each) => JSON.stringify(each.actions) === JSON.stringify(actions))
   return taken === undefined ? '' : ` --keep ${taken.keep}`
+}
+
+/** Where all entries can be read, a copy loses nothing, and any repair does. */
+async function showLossless({ directory, report }: RepairPlan, { colors, line, prose }: Terminal): Promise<void> {
+  const { firstOffset, lastOffset, entries, end, format } = report
+  if (format !== 2 || end === undefined || end.row === 'M' || entries === 0 || entries !== lastOffset - firstOffset + 1) return
+  const offsets = firstOffset === 1 ? 'under the offsets that they have' : 'under new offsets'
+  await prose(`  ${colors.bold(colors.green(`All ${plural(entries, 'entry', 'entries')} can be read.`))} A new log takes them ${offsets}, and nothing is lost but the positions of cursors:`)
+  await line(`    forelog export ${shellText(directory)} | forelog import ${shellText(`${directory}-rescued`)}`)
+  await line()
 }
 
 /** What can be saved of a log that can't be mended. */
@@ -132,6 +143,7 @@ async function showChoice(each: RepairChoice, plan: RepairPlan, terminal: Termin
   await terminal.prose(`  ${colors.bold(colors.cyan(`--keep ${each.keep}`))}   keeps ${plural(count, 'entry', 'entries')}, ${rangeText(each.firstOffset, each.lastOffset)}`)
   await showActions(each.actions, terminal)
   await terminal.prose(`    ${lossText({ ...plan, loses: each.loses, actions: each.actions }, terminal)}`)
+  if (each.keep === 'back' && each.loses.readableEntries > 0) await terminal.prose(`    ${colors.dim('A log begins where a segment does: what can be read behind the damage, up to the next segment, goes with it.')}`)
 }
 
 async function showActions(actions: readonly RepairAction[], terminal: Terminal): Promise<void> {

@@ -16,6 +16,7 @@ export const verify: Command = {
     'Changes nothing and takes no lock; works beside a writer.\n\nExit code 0: sound (a torn tail as a crash leaves it counts as sound, unless --strict). 1: damaged. 4: the tail ' +
     'can not be told from damage, and opening would cut it off; or a newer segment may be missing. 3: there is no log, or it is out of reach.',
   options: {
+    summary: { type: 'boolean', help: 'With --json: without the map of each segment (ranges), which is most of it.' },
     strict: { type: 'boolean', help: 'A torn tail counts as damage.' },
     'max-faults': { type: 'string', value: 'N', help: 'Faults to show at the most; all are counted. Default 20.' },
     ...entriesOption,
@@ -33,10 +34,14 @@ export const verify: Command = {
     } finally {
       bar.stop()
     }
-    if (json) await terminal.line(JSON.stringify(report))
+    if (json) await terminal.line(JSON.stringify(values['summary'] === true ? withoutMaps(report) : report))
     else await show(report, bar.elapsedMs, terminal)
     return verdictOf(report, values['strict'] === true)
   },
+}
+
+function withoutMaps(report: VerifyReport): object {
+  return { ...report, segments: report.segments.map(({ ranges: _, ...segment }) => segment) }
 }
 
 async function show(report: VerifyReport, elapsedMs: number, terminal: Terminal): Promise<void> {
@@ -54,6 +59,7 @@ async function show(report: VerifyReport, elapsedMs: number, terminal: Terminal)
   const hidden = report.faultCount - report.faults.length
   if (hidden > 0) await terminal.prose(colors.dim(`  … and ${plural(hidden, 'more fault')}`))
   await terminal.line()
+  if (report.faultCount === report.faults.length && report.faults.every(({ kind }) => kind === 'stray')) return await showStrays(report, terminal)
   await terminal.prose(`  ${plural(report.entries, 'entry', 'entries')} can be read, ${countText(report.entriesBehindFirstFault)} of them behind the first fault.`)
   if (isOutOfReach(report)) return await terminal.prose(`  Nothing was changed. Nothing is known to be damaged: verify again when the ${report.faultCount === 1 ? 'file' : 'files'} can be read.`)
   const path = shellText(report.directory)
@@ -62,6 +68,13 @@ async function show(report: VerifyReport, elapsedMs: number, terminal: Terminal)
     [`forelog dump ${path} > keep.ndjson`, 'every entry that can be read'],
     [`forelog repair ${path} --dry-run`, 'what can be mended, and what would be lost'],
   ])
+}
+
+/** Nothing is wrong with the log itself. */
+async function showStrays({ directory, faults, entries }: VerifyReport, terminal: Terminal): Promise<void> {
+  const what = faults.length === 1 ? 'that file is' : 'those files are'
+  await terminal.prose(`  Nothing else is wrong: all ${plural(entries, 'entry', 'entries')} can be read, and the log opens once ${what} elsewhere. Nothing was changed. ${terminal.colors.bold('What now?')} Move ${faults.length === 1 ? 'it' : 'them'}, or:`)
+  await terminal.commands([[`forelog repair ${shellText(directory)}`, 'shows what it would move or rename, and asks']])
 }
 
 /** What there is to do about an end that a crash left. */

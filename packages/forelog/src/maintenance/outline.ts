@@ -313,7 +313,7 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
     if (result.found !== 'header') {
       const kind = result.found === 'unsupported' ? 'unsupported' : 'header'
       const why = found.header === 'empty' ? 'the file is empty, and it is the newest segment: no crash leaves that' : `its header can't be read: ${result.why}`
-      faults.unshift(faultOf(directory, found, kind, why, 'The log does not open, or can not be read from here on.'))
+      faults.unshift(faultOf(directory, found, kind, why, 'The log does not open.'))
       segment = nextOlder()
       continue
     }

@@ -6,7 +6,7 @@ import type { Format } from '../format/record.js'
 
 /**
  * `'entries'` and `'control'` are whole records. `'zeros'`: filled ahead. `'damage'`: can't be read, and should be.
- * `'torn'`: what opening would cut off. `'dead'`: no longer part of the log, and not verified. `'unread'`: not looked at.
+ * `'torn'`: what opening would cut off. `'dead'`: no longer part of the log. `'unread'`: not looked at.
  */
 export type RangeKind = 'entries' | 'control' | 'zeros' | 'damage' | 'torn' | 'dead' | 'unread'
 

@@ -9,7 +9,7 @@ import { recordHeaderBytes } from '../format/record.js'
 import { checkNames } from '../options.js'
 import { runPooled, type Steps } from '../steps.js'
 import { type LogFinding, LogWalk } from './log-walk.js'
-import { outlineLog } from './outline.js'
+import { missingText, outlineLog } from './outline.js'
 import type { Fault } from './report.js'
 import type { FoundEntries } from './survey.js'
 import { lookAt, throwIfAborted } from './verify.js'
@@ -70,19 +70,26 @@ export async function* salvage<S extends EntrySource = RawSource>(directory: str
     if (onFault === undefined) throw errorOf(fault)
     onFault(fault)
   }
-  for (const fault of outline.faults) tell(fault)
+  // Which entries are missing in front of a segment is known when the walk comes there.
+  const missing = new Map(outline.faults.filter(({ kind }) => kind === 'missing').map((fault) => [fault.path, fault]))
+  for (const fault of outline.faults) if (fault.kind !== 'missing') tell(fault)
   const first = Math.max(from, outline.firstOffset)
   const walk = new LogWalk(request, adapter, outline, writer.held === true, first)
   let path = ''
+  let last: number | undefined
   try {
     for (;;) {
       throwIfAborted(signal)
       const finding = await runPooled(nextOfNote(walk))
       if (finding.kind === 'end') return
-      if (finding.kind === 'segment') path = finding.segment.path
-      else if (finding.kind === 'fault') tell(finding.fault)
+      if (finding.kind === 'segment') {
+        path = finding.segment.path
+        const fault = missing.get(path)
+        if (fault !== undefined && finding.segment.firstOffset <= to) tell(narrowed(fault, last, finding.segment.firstOffset))
+      } else if (finding.kind === 'fault') tell(finding.fault)
       else if (finding.kind === 'entries') {
         if (finding.firstOffset > to) return
+        last = finding.firstOffset + finding.lengths.length - 1
         // Its own loop, no yield*: that makes a promise more for each entry.
         for (const entry of entriesOf(finding, first, to, copy, path)) yield entry
       }
@@ -90,6 +97,11 @@ export async function* salvage<S extends EntrySource = RawSource>(directory: str
   } finally {
     await runPooled(walk.close())
   }
+}
+
+/** By the last entry in front of them, if there is one. */
+function narrowed(fault: Fault, last: number | undefined, next: number): Fault {
+  return last === undefined || last >= next - 1 ? fault : { ...fault, firstOffset: last + 1, lastOffset: next - 1, meaning: missingText(last + 1, next - 1) }
 }
 
 /** The next finding that is not passed over. */

@@ -160,6 +160,17 @@ function* listQuarantine({ fileSystem, directory }: LookRequest): Steps<{ name: 
   return found
 }
 
+/** Of entries below the first one of the log: truncated in front, in a segment that is still needed. */
+function bytesBelow({ firstOffset, lengths }: FoundEntries, wanted: number): number {
+  let bytes = 0
+  for (let index = 0; index < lengths.length && firstOffset + index < wanted; index++) bytes += recordHeaderBytes + (lengths[index] as number)
+  return bytes
+}
+
+function plural(entries: number): string {
+  return entries === 1 ? 'one entry' : `${entries} entries`
+}
+
 interface SegmentTally {
   readonly segment: OutlinedSegment
   readonly map: SegmentMap
@@ -230,8 +241,12 @@ class Tally {
     }
     this.#position = finding.position + finding.bytes
     if (finding.kind === 'entries') {
-      current.map.add('control', finding.position, finding.controlBytes)
-      current.map.add('entries', finding.position + finding.controlBytes, finding.bytes - finding.controlBytes)
+      const isDropped = finding.firstOffset + finding.lengths.length <= (this.#outline?.firstOffset ?? 0)
+      current.map.add(isDropped ? 'dead' : 'control', finding.position, finding.controlBytes)
+      const body = finding.position + finding.controlBytes
+      const dropped = bytesBelow(finding, this.#outline?.firstOffset ?? 0)
+      current.map.add('dead', body, dropped)
+      current.map.add('entries', body + dropped, finding.bytes - finding.controlBytes - dropped)
       this.#count(current, finding)
       return
     }
@@ -297,11 +312,23 @@ class Tally {
   #withOffsets(fault: Fault): Fault {
     const live = this.#outline?.segments.filter(({ state }) => state === 'live') ?? []
     const index = live.findIndex(({ path }) => path === fault.path)
+    if (fault.kind === 'header' && fault.bit === undefined) return this.#withEntriesBehind(fault, live, index)
     const before = this.#segments.get(live[index - 1]?.name ?? '')
     if (fault.kind !== 'missing' || before === undefined || before.entries === 0) return fault
     const first = before.lastOffset + 1
     const last = (live[index] as OutlinedSegment).firstOffset - 1
     return last < first ? fault : { ...fault, firstOffset: first, lastOffset: last, meaning: missingText(first, last) }
+  }
+
+  /** Behind a header that can't be read there may be nothing that is wrong. */
+  #withEntriesBehind(fault: Fault, live: readonly OutlinedSegment[], index: number): Fault {
+    const [segment, next] = [live[index], live[index + 1]]
+    const tally = this.#segments.get(segment?.name ?? '')
+    if (segment === undefined || segment.header !== undefined || tally === undefined || tally.entries === 0) return fault
+    const first = tally.lastOffset - tally.entries + 1
+    const isWhole = next !== undefined && tally.lastOffset === next.firstOffset - 1 && first === Math.max(segment.firstOffset, (this.#outline as Outline).firstOffset)
+    const entries = first === tally.lastOffset ? `entry ${first}` : `entries ${first} to ${tally.lastOffset}`
+    return { ...fault, meaning: `${fault.meaning} ${isWhole ? `All that the file held can be read, ${entries}: it is copied without a loss.` : `Of the file ${plural(tally.entries)} can be read.`}` }
   }
 
   #segmentReport({ segment, map, entries, lastOffset }: SegmentTally): SegmentReport {
