@@ -58,7 +58,7 @@ export function metrics({ appends, pendingBytes, syncMs, refused, segments }: Lo
 export function worthKnowing({ clean, tornBytes, ambiguous, quarantined }: RecoveryReport): string | undefined {
   if (clean) return undefined
   if (ambiguous) return `${tornBytes} bytes were cut off, and they may have been an acknowledged entry that rotted: look into ${quarantined.join(', ')}`
-  if (tornBytes > 0) return `the last process died in a write: ${tornBytes} unacknowledged bytes were cut off, see ${quarantined.join(', ')}`
+  if (tornBytes > 0) return `the last process died in a write: ${tornBytes} bytes were cut off that nothing shows to have been acknowledged, see ${quarantined.join(', ')}`
   return 'the last process died, and nothing was lost'
 }
 // #endregion

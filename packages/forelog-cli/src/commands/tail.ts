@@ -75,8 +75,6 @@ async function fromFor(directory: string, count: number): Promise<{ from?: numbe
 
 async function follow(directory: string, count: number, printer: Printer, isWanted: (entry: { readonly type: number }) => boolean, signal: AbortSignal, flush: () => Promise<void>): Promise<ExitCode> {
   const reader = await WriteAheadLog.openReader(directory)
-  // A follower that waits keeps no process alive, and this one has nothing else to do.
-  const alive = setInterval(() => {}, 60_000)
   try {
     const from = Math.max(reader.firstOffset, reader.lastOffset - count + 1)
     let index = 0
@@ -86,7 +84,6 @@ async function follow(directory: string, count: number, printer: Printer, isWant
     }
     return exitCodes.fine
   } finally {
-    clearInterval(alive)
     await reader.close()
   }
 }
