@@ -948,6 +948,13 @@ export const mutants = [
     tests: [decide, rows],
   },
   {
+    name: 'a dead segment whose name says something else than its header is removed',
+    file: 'recovery/decide.ts',
+    from: "const misnamed = header === 'empty' ? undefined : refuseMisnamed(segment, header)",
+    to: 'const misnamed: SegmentsDecision | undefined = undefined as SegmentsDecision | undefined',
+    tests: [decide],
+  },
+  {
     name: 'a segment that names a later one in front of it is followed',
     file: 'recovery/decide.ts',
     from: 'if (header.previousSegmentId >= segment.id) return',

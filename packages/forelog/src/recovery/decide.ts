@@ -189,9 +189,8 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
       break
     }
     if ('broken' in header) return refuseSegment(segment, headerFault(segment))
-    if (header.segmentId !== segment.id || header.firstOffset !== segment.firstOffset) {
-      return refuseSegment(segment, `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`)
-    }
+    const misnamed = refuseMisnamed(segment, header)
+    if (misnamed !== undefined) return misnamed
     if (header.logId !== logId) return refuseSegment(segment, `it belongs to another log than ${newest.name}, which is the newest segment`)
     const later = live.at(-1)
     if (later !== undefined && segment.firstOffset > later.firstOffset) {
@@ -230,12 +229,22 @@ export function decideSegments(found: readonly FoundSegment[], lowWaterMark: num
     // Its id is smaller than the newest one's, because it is not the newest.
     if (header !== 'empty' && 'broken' in header) return refuseSegment(segment, `nothing refers to it, and ${headerFault(segment)}`)
     if (header !== 'empty' && header.logId !== logId) return refuseSegment(segment, `it belongs to another log than ${newest.name}, which is the newest segment`)
+    // One that was renamed may be the newest in truth, so it is not removed for what its name says.
+    const misnamed = header === 'empty' ? undefined : refuseMisnamed(segment, header)
+    if (misnamed !== undefined) return misnamed
     // While no mark says so, the emptied files are all that tells where the log begins: they stay until one does.
     if (header === 'empty' && endsAtEmpty) continue
     dead.push(segment.name)
   }
   const firstOffset = Math.max(lowWaterMark, (live.at(-1) as FoundSegment).firstOffset)
   return { row: 'G', action: 'live', live: live.map(({ name }) => name).reverse(), firstOffset, dead }
+}
+
+function refuseMisnamed(segment: FoundSegment, header: { readonly segmentId: number; readonly firstOffset: number }): SegmentsDecision | undefined {
+  if (header.segmentId !== segment.id || header.firstOffset !== segment.firstOffset) {
+    return refuseSegment(segment, `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`)
+  }
+  return undefined
 }
 
 function headerFault(segment: FoundSegment): string {

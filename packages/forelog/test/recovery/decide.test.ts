@@ -189,6 +189,14 @@ describe('row G: which segments are the log', () => {
     }
   })
 
+  it('is refused if one that nothing refers to does not say what its name says: renamed to an id in between, the newest is not dead', () => {
+    // Segment 3 held what a cut behind offset 11 took off; 5 is the newest, which was given the name of one that is older.
+    const renamed = { ...segment(3, 12, 4, { segmentId: 5, firstOffset: 40 }), name: '3-12' }
+    expect(decideSegments([one, two, renamed, segment(4, 12, 2)], 1)).toMatchObject({ action: 'refuse', code: 'ERR_WAL_CORRUPT', name: '3-12', why: expect.stringContaining('segment 5') as string })
+    const renamedInFront = { ...segment(1, 1, 2, { segmentId: 3, firstOffset: 20 }), name: '1-1' }
+    expect(decideSegments([renamedInFront, two], 10)).toMatchObject({ action: 'refuse', code: 'ERR_WAL_CORRUPT', name: '1-1' })
+  })
+
   it('is refused if an id is there twice, if a previous id is not smaller, and if one begins behind the next', () => {
     // No circle: 4 was cut off, and names 2.
     const ahead = [one, two, segment(3, 20, 4), segment(4, 20, 2), segment(5, 30, 3)]
