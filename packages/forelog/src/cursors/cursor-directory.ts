@@ -7,11 +7,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { isNoSpace, reasonOf, systemCode, WalError } from '../errors.js'
-import { DurableFile, listDirectory, removeFile, syncDirectory } from '../files/durable-file.js'
+import { isNoSpace, reasonOf, WalError } from '../errors.js'
+import { DurableFile, removeFile, syncDirectory } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import { brieflyTogether, runPooled, step, type Steps, together } from '../steps.js'
-import { cursorPath, type CursorSlots, cursorsName, cursorSuffix, openThere, readCursor, readSlots, settleCursor, type StoredCursor } from './cursor-file.js'
+import { cursorPath, type CursorSlots, cursorsName, listCursors, openThere, readCursor, readFrom, readSlots, settleCursor, type StoredCursor } from './cursor-file.js'
 
 const markName = 'made'
 const markBytes = 16
@@ -64,14 +64,8 @@ export class CursorDirectory {
   }
 
   /** Names of cursors, sorted; undefined: there never was one. */
-  async names(): Promise<string[] | undefined> {
-    try {
-      const names = await runPooled(listDirectory(this.#files.fileSystem, this.path))
-      return names.filter((name) => name.endsWith(cursorSuffix)).map((name) => name.slice(0, -cursorSuffix.length)).sort()
-    } catch (error) {
-      if (systemCode((error as WalError).cause) === 'ENOENT') return undefined
-      throw error
-    }
+  names(): Promise<string[] | undefined> {
+    return runPooled(listCursors(this.#files.fileSystem, this.path))
   }
 
   /** Whether there is one of that name, one that can't be read as well. */
@@ -154,14 +148,11 @@ export class CursorDirectory {
   }
 
   *#readMark(): Steps<string> {
-    const file = yield* openThere(this.#files.fileSystem, join(this.path, markName), 'read')
-    if (file === undefined) return ''
-    try {
+    const mark = yield* readFrom(this.#files.fileSystem, join(this.path, markName), 'read', function* (file) {
       const bytes = Buffer.alloc(markBytes)
       const length = yield* file.read(bytes, 0)
       return bytes.toString('hex', 0, length)
-    } finally {
-      yield* file.close()
-    }
+    })
+    return mark ?? ''
   }
 }

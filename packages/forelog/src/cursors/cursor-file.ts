@@ -14,7 +14,7 @@
  */
 import { join } from 'node:path'
 import { systemCode, WalError } from '../errors.js'
-import { createDurably, DurableFile } from '../files/durable-file.js'
+import { createDurably, DurableFile, listDirectory } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import { crc32 } from '../format/checksum.js'
 import { fromHex, hex } from '../format/control-record.js'
@@ -22,7 +22,7 @@ import { readU32, readU64, writeU32, writeU64 } from '../format/record.js'
 import type { Steps } from '../steps.js'
 
 export const cursorsName = 'cursors'
-export const cursorSuffix = '.cursor'
+const cursorSuffix = '.cursor'
 
 const sectorBytes = 512
 const pageBytes = 4096
@@ -88,6 +88,17 @@ export function decodeSlot(bytes: Uint8Array): (StoredCursor & { readonly versio
   }
 }
 
+/** Names of the cursors in a directory `cursors/`, sorted; undefined: there never was one. */
+export function* listCursors(fileSystem: FileSystem, directory: string): Steps<string[] | undefined> {
+  try {
+    const names = yield* listDirectory(fileSystem, directory)
+    return names.filter((name) => name.endsWith(cursorSuffix)).map((name) => name.slice(0, -cursorSuffix.length)).sort()
+  } catch (error) {
+    if (systemCode((error as WalError).cause) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /** What is committed; undefined: there is no such cursor. */
 export function* readCursor(fileSystem: FileSystem, path: string): Steps<StoredCursor | undefined> {
   return (yield* readSlots(fileSystem, path))?.newest
@@ -124,7 +135,8 @@ export function* settleFile(fileSystem: FileSystem, path: string): Steps<void> {
 /** The file may be that of another user: where it only has to be synced, no right to write it is asked for. Windows syncs no other. */
 const syncAccess = process.platform === 'win32' ? 'write' : 'read'
 
-function* readFrom<T>(fileSystem: FileSystem, path: string, access: 'read' | 'write', run: (file: DurableFile) => Steps<T>): Steps<T | undefined> {
+/** Undefined: there is no such file. */
+export function* readFrom<T>(fileSystem: FileSystem, path: string, access: 'read' | 'write', run: (file: DurableFile) => Steps<T>): Steps<T | undefined> {
   const file = yield* openThere(fileSystem, path, access)
   if (file === undefined) return undefined
   try {

@@ -3,14 +3,13 @@
  * file says was there once: the entry it names, and all in front of it. Where the log ends below that, its end is missing.
  */
 import { join } from 'node:path'
-import { systemCode, WalError } from '../errors.js'
-import { listDirectory } from '../files/durable-file.js'
+import { WalError } from '../errors.js'
 import type { FileSystem } from '../files/file-system.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
 import type { Logger } from '../logger.js'
 import type { Segment } from '../segments/segment-set.js'
 import { brieflyTogether, type Steps, together } from '../steps.js'
-import { cursorPath, cursorsName, cursorSuffix, readCursor, type StoredCursor } from './cursor-file.js'
+import { cursorPath, cursorsName, listCursors, readCursor, type StoredCursor } from './cursor-file.js'
 import { standingOf } from './standing.js'
 
 export interface NamedCursor extends StoredCursor {
@@ -38,19 +37,18 @@ export function* readCursors(fileSystem: FileSystem, logDirectory: string, logge
   const directory = join(logDirectory, cursorsName)
   const passedOver = (path: string, error: unknown): void => {
     if (!(error instanceof WalError)) throw error
-    if (systemCode(error.cause) !== 'ENOENT') logger?.warn({ path, err: error }, 'a cursor can not be read, so it is not known whether the log ends below it')
+    logger?.warn({ path, err: error }, 'a cursor can not be read, so it is not known whether the log ends below it')
   }
   let names: string[]
   try {
-    names = (yield* listDirectory(fileSystem, directory)).filter((name) => name.endsWith(cursorSuffix)).sort()
+    names = (yield* listCursors(fileSystem, directory)) ?? []
   } catch (error) {
     passedOver(directory, error)
     return []
   }
   // Others than that of the machine may take their time for a call, or count them.
   const forAll = fileSystem === nodeFileSystem ? brieflyTogether : together
-  const read = yield* forAll(names, function* (fileName): Steps<NamedCursor | undefined> {
-    const name = fileName.slice(0, -cursorSuffix.length)
+  const read = yield* forAll(names, function* (name): Steps<NamedCursor | undefined> {
     const path = cursorPath(directory, name)
     try {
       const stored = yield* readCursor(fileSystem, path)
