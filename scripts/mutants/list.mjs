@@ -1688,8 +1688,15 @@ export const mutants = [
   {
     name: 'retention: the log goes on when its mark could not be written',
     file: 'retention/retention-keeper.ts',
-    from: '        segments.leaveDead(freed)\n        if (error instanceof WalError && !isNoSpace(error)) this.#host.onFailure(error)\n',
-    to: '        segments.leaveDead(freed)\n',
+    from: '        if (error instanceof WalError && !isNoSpace(error)) this.#host.onFailure(error)\n',
+    to: '',
+    tests: [retention],
+  },
+  {
+    name: 'retention: what went before a run failed is not counted',
+    file: 'retention/retention-keeper.ts',
+    from: '        if (dropped.segments > 0) this.#note(dropped)\n',
+    to: '',
     tests: [retention],
   },
   {

@@ -19,7 +19,7 @@ import type { SegmentWriter } from '../segments/segment-writer.js'
 import { freeFront, truncateFront } from '../segments/truncation.js'
 import type { RetentionStats } from '../stats.js'
 import { runPooled, type Steps } from '../steps.js'
-import { bytesOf, countBeyondLimits, planRetention, type RetentionResult } from './plan-retention.js'
+import { bytesOf, countBeyondLimits, planRetention, type RetentionPlan, type RetentionResult } from './plan-retention.js'
 
 export interface RetentionHost {
   readonly segments: SegmentSet
@@ -151,12 +151,10 @@ export class RetentionKeeper {
         }
         await new Promise<void>((resolve, reject) => {
           removing = this.#host.whileTruncating(asked ? waitForMakersMs : 0, async (needs) => {
-            const { freed, ...dropped } = await this.#drop(limits, needs, execute)
-            result = dropped
-            this.#note(dropped)
+            result = await this.#drop(limits, needs, execute)
             // From here on those who append go on.
             resolve()
-            await this.#remove(freed)
+            await this.#removeDead()
           })
           removing.catch(reject)
         })
@@ -172,11 +170,10 @@ export class RetentionKeeper {
     }
   }
 
-  /** Decides, and makes it durable. */
-  async #drop(limits: RetentionOptions, needs: CursorNeeds, execute: Execute): Promise<RetentionResult & { readonly freed: readonly Segment[] }> {
+  /** Decides, makes it durable, and tells of it. */
+  async #drop(limits: RetentionOptions, needs: CursorNeeds, execute: Execute): Promise<RetentionResult> {
     const { segments, writer } = this.#host
     const before = [...segments.live]
-    const freed: Segment[] = []
     for (;;) {
       const { live } = segments
       const plan = planRetention(live, limits, Date.now(), needs)
@@ -184,24 +181,33 @@ export class RetentionKeeper {
       const isDone = plan.count === 0 || offset <= writer.firstOffset
       try {
         if (!isDone && segments.format === 1) await execute(truncateFront(segments, writer, offset))
-        else if (!isDone) freed.push(...(await execute(freeFront(segments, writer, offset))))
+        // Dead at once: where a full disk refuses the next round, what it empties has to follow on what is empty.
+        else if (!isDone) segments.leaveDead(await execute(freeFront(segments, writer, offset)))
       } catch (error) {
-        segments.leaveDead(freed)
+        // What went by then is no part of the log any more, whatever becomes of the run.
+        const dropped = this.#droppedSince(before, plan)
+        if (dropped.segments > 0) this.#note(dropped)
         if (error instanceof WalError && !isNoSpace(error)) this.#host.onFailure(error)
         throw error
       }
       // Behind a full segment the mark begins a new one, which counts, too.
       if (!isDone && segments.format === 2) continue
-      const kept = new Set(segments.live)
-      const gone = before.filter((segment) => !kept.has(segment))
-      return { segments: gone.length, bytes: bytesOf(gone), firstOffset: writer.firstOffset, heldBackBytes: plan.heldBackBytes, heldBy: plan.heldBy, freed }
+      const dropped = this.#droppedSince(before, plan)
+      this.#note(dropped)
+      return dropped
     }
   }
 
+  #droppedSince(before: readonly Segment[], { heldBackBytes, heldBy }: RetentionPlan): RetentionResult {
+    const { segments, writer } = this.#host
+    const kept = new Set(segments.live)
+    const gone = before.filter((segment) => !kept.has(segment))
+    return { segments: gone.length, bytes: bytesOf(gone), firstOffset: writer.firstOffset, heldBackBytes, heldBy }
+  }
+
   /** What can't be removed is no part of the log, and harms nobody: the next run tries again, and so does the next opening. */
-  async #remove(freed: readonly Segment[]): Promise<void> {
+  async #removeDead(): Promise<void> {
     const { segments } = this.#host
-    segments.leaveDead(freed)
     if (segments.dead.length === 0) return
     let why: Error | undefined
     for (const segment of segments.dead) {

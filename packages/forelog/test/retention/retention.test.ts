@@ -301,6 +301,43 @@ describe('retention that fails', () => {
     await log.close()
   })
 
+  it('counts and tells what a first round dropped, though a full disk refuses the second one, and a crash then harms nobody', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk, { maxSegmentSize })
+    while (log.segments().length < 16) await fill(log, 1)
+    // The newest segment is full, and says so: the mark has to begin another one.
+    const full = failCalls(disk, ({ kind, path }) => kind === 'open' && path.endsWith('.wal.tmp'), 'ENOSPC')
+    await expect(fill(log, 100)).rejects.toMatchObject({ code: 'ERR_WAL_NO_SPACE' })
+    expect(full.hits).toBeGreaterThan(0)
+    healCalls(disk)
+    const before = log.segments()
+    const { lastOffset } = log
+    const limit = before.slice(-8).reduce((sum, { bytes }) => sum + bytes, 0)
+    const messages: TruncateMessage[] = []
+    const listener = (message: unknown): void => void messages.push(message as TruncateMessage)
+    subscribe('forelog:truncate', listener)
+    let writes = 0
+    // Its header and the mark of the first round. The second would drop a segment more, because of the bytes that these have.
+    const refused = failCalls(disk, ({ kind }) => kind === 'write' && ++writes > 2, 'ENOSPC')
+    await rejection('ERR_WAL_NO_SPACE', log.applyRetention({ maxBytes: limit }))
+    expect(refused.hits).toBe(2)
+    unsubscribe('forelog:truncate', listener)
+    const dropped = before.filter((segment) => !log.segments().some(({ id }) => id === segment.id))
+    const bytes = dropped.reduce((sum, segment) => sum + segment.bytes, 0)
+    expect(dropped).toHaveLength(9)
+    expect(log.stats()).toMatchObject({ removedSegments: 9, retention: { segmentsDropped: 9, bytesDropped: bytes, failures: 1 } })
+    expect(messages).toMatchObject([{ side: 'front', reason: 'retention', firstOffset: log.firstOffset, removedSegments: 9 }])
+    const { firstOffset } = log
+    const again = await openOn(disk.afterCrash())
+    expect([again.firstOffset, again.lastOffset]).toEqual([firstOffset, lastOffset])
+    assertWhole(await textsOf(again), firstOffset, lastOffset)
+    await again.close()
+    healCalls(disk)
+    await log.applyRetention({ maxBytes: limit })
+    expect(log.stats().retention).toMatchObject({ segmentsDropped: 9 })
+    await log.close()
+  })
+
   it('ends the log where its mark can not be put on stable storage, as any failed sync does', async () => {
     const disk = newDisk({ journal: false })
     const log = await openOn(disk, { maxSegmentSize, retention: { maxBytes: 4096 } })
