@@ -5,10 +5,9 @@
 import { join } from 'node:path'
 import { WalError } from '../errors.js'
 import type { FileSystem } from '../files/file-system.js'
-import { nodeFileSystem } from '../files/node-file-system.js'
 import type { Logger } from '../logger.js'
 import type { Segment } from '../segments/segment-set.js'
-import { brieflyTogether, type Steps, together } from '../steps.js'
+import { brieflyTogether, type Steps } from '../steps.js'
 import { cursorPath, cursorsName, listCursors, readCursor, type StoredCursor } from './cursor-file.js'
 import { standingOf } from './standing.js'
 
@@ -46,9 +45,7 @@ export function* readCursors(fileSystem: FileSystem, logDirectory: string, logge
     passedOver(directory, error)
     return []
   }
-  // Others than that of the machine may take their time for a call, or count them.
-  const forAll = fileSystem === nodeFileSystem ? brieflyTogether : together
-  const read = yield* forAll(names, function* (name): Steps<NamedCursor | undefined> {
+  const read = yield* brieflyTogether(names, function* (name): Steps<NamedCursor | undefined> {
     const path = cursorPath(directory, name)
     try {
       const stored = yield* readCursor(fileSystem, path)
