@@ -2,6 +2,7 @@
  * A file system on which what is made belongs to whom its neighbours belong: for who repairs a log as another user, root most often, than the one
  * that goes on with it.
  */
+import { changedFileSystem } from './changed-file-system.js'
 import type { FileSystem, OpenFile, OpenFileOptions } from './file-system.js'
 import { runBlocking, runPooled, step, type Steps } from '../steps.js'
 
@@ -47,21 +48,12 @@ export function likeNeighbours(fileSystem: FileSystem, { file, directory, fileMo
     )
     if (!isThere) yield* alike(path, directory, directoryModes)
   }
-  return {
+  return changedFileSystem(fileSystem, {
     open: (path, options) => runPooled(open(path, options)),
     openSync: (path, options) => runBlocking(open(path, options)),
     makeDirectory: (path, mode) => runPooled(makeDirectory(path, mode)),
     makeDirectorySync: (path, mode) => runBlocking(makeDirectory(path, mode)),
-    list: (path) => fileSystem.list(path),
-    listSync: (path) => fileSystem.listSync(path),
-    syncDirectory: (path) => fileSystem.syncDirectory(path),
-    syncDirectorySync: (path) => fileSystem.syncDirectorySync(path),
-    rename: (from, to) => fileSystem.rename(from, to),
-    renameSync: (from, to) => fileSystem.renameSync(from, to),
-    remove: (path) => fileSystem.remove(path),
-    removeSync: (path) => fileSystem.removeSync(path),
-    lock: (path, mode, brief) => fileSystem.lock(path, mode, brief),
-  }
+  })
 }
 
 function* exists(fileSystem: FileSystem, directory: string): Steps<boolean> {

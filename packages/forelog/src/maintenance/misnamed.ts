@@ -3,7 +3,8 @@
  * they are, so names are all that has to be given back.
  */
 import { basename, dirname, join } from 'node:path'
-import type { FileSystem } from '../files/file-system.js'
+import { changedFileSystem, refusingFileSystem } from '../files/changed-file-system.js'
+import type { FileSystem, OpenFileOptions } from '../files/file-system.js'
 import { segmentName } from '../segments/segment-name.js'
 
 /** A file, and the name that its header has. */
@@ -66,24 +67,20 @@ export function renamedView(fileSystem: FileSystem, directory: string, misnamed:
     const name = names.get(basename(path))
     return name !== undefined && dirname(path) === directory ? join(directory, name) : path
   }
-  const refuse = (): never => {
-    throw new Error('a view can not be changed')
+  const assertLooking = ({ access }: OpenFileOptions): void => {
+    if (access !== 'read') throw new Error('a view can not be changed')
   }
-  const refuseLater = (): Promise<never> => Promise.reject(new Error('a view can not be changed'))
-  return {
+  return changedFileSystem(refusingFileSystem, {
     list: async (path) => shown(path, await fileSystem.list(path)),
     listSync: (path) => shown(path, fileSystem.listSync(path)),
-    open: (path, options) => (options.access === 'read' ? fileSystem.open(placeOf(path), options) : refuseLater()),
-    openSync: (path, options) => (options.access === 'read' ? fileSystem.openSync(placeOf(path), options) : refuse()),
+    open: async (path, options) => {
+      assertLooking(options)
+      return await fileSystem.open(placeOf(path), options)
+    },
+    openSync: (path, options) => {
+      assertLooking(options)
+      return fileSystem.openSync(placeOf(path), options)
+    },
     examineLock: async (path) => (await fileSystem.examineLock?.(path)) ?? { held: undefined, holder: {} },
-    makeDirectory: refuseLater,
-    makeDirectorySync: refuse,
-    syncDirectory: refuseLater,
-    syncDirectorySync: refuse,
-    rename: refuseLater,
-    renameSync: refuse,
-    remove: refuseLater,
-    removeSync: refuse,
-    lock: refuseLater,
-  }
+  })
 }
