@@ -15,18 +15,20 @@ export type CommitMode = 'auto' | 'inline' | 'background'
 const quickMs = 0.4
 /** One commit that takes longer ends it at once: this is how long the event loop may have to wait for the first of them. */
 const outlierMs = 3
-/** So many commits in a row without an outlier show that a device is fast; each disappointment doubles it. */
+/** So many commits in a row without an outlier show that a device is fast; each disappointment that was not rare doubles it. */
 const firstTrial = 64
 const longestTrial = 65_536
-/** So many inline commits without a disappointment make up for earlier ones. */
-const forgivenAfter = 50_000
+/** How long whatever comes at any moment may have to wait on average because of outliers that are called rare. */
+const rareDelayMs = 0.025
 
 export class InlinePolicy {
   readonly #mode: CommitMode
   #inline: boolean
   #meanMs = quickMs
-  /** Commits since the last outlier, or since inline began. */
+  /** Commits in the thread pool since the last outlier. */
   #run = 0
+  /** What the commits since inline began took together. */
+  #inlineMs = 0
   #trial = firstTrial
 
   constructor(mode: CommitMode) {
@@ -42,21 +44,25 @@ export class InlinePolicy {
   observe(ms: number): void {
     if (this.#mode !== 'auto') return
     this.#meanMs += (ms - this.#meanMs) / 16
-    this.#run++
     if (this.#inline) {
-      if (ms > outlierMs || this.#meanMs > quickMs) this.#backOff()
-      else if (this.#run === forgivenAfter) this.#trial = firstTrial
+      this.#inlineMs += ms
+      if (ms > outlierMs || this.#meanMs > quickMs) this.#backOff(ms)
     } else if (ms > outlierMs) {
       this.#run = 0
-    } else if (this.#run >= this.#trial && this.#meanMs <= quickMs) {
+    } else if (++this.#run >= this.#trial && this.#meanMs <= quickMs) {
       this.#inline = true
-      this.#run = 0
+      this.#inlineMs = 0
     }
   }
 
-  #backOff(): void {
+  /**
+   * A disk that is fast but for a hiccup now and then is worth another look soon; one that has many, or long ones, is not. What comes at any
+   * moment meets a wait of `ms` with a chance of ms / time, and waits half of it.
+   */
+  #backOff(ms: number): void {
+    const rare = (ms * ms) / 2 <= rareDelayMs * this.#inlineMs
+    this.#trial = rare ? firstTrial : Math.min(this.#trial * 2, longestTrial)
     this.#inline = false
     this.#run = 0
-    this.#trial = Math.min(this.#trial * 2, longestTrial)
   }
 }

@@ -59,6 +59,22 @@ describe('a group is committed', () => {
     expect(blocked).toBeLessThan(8)
   })
 
+  it('inline most of the time on a fast disk that takes 5 ms once in ten thousand syncs', () => {
+    const policy = new InlinePolicy('auto')
+    expect(commit(policy, 1_000_000, (index) => (index % 10_000 === 9999 ? 5 : 0.08))).toBeGreaterThan(980_000)
+  })
+
+  it('hardly ever inline when one sync in ten thousand takes 50 ms: that would hold up the event loop for more than a rare moment', () => {
+    const policy = new InlinePolicy('auto')
+    let blocked = 0
+    commit(policy, 1_000_000, (index) => {
+      const slow = index % 10_000 === 9999
+      if (slow && policy.inline) blocked++
+      return slow ? 50 : 0.08
+    })
+    expect(blocked).toBeLessThan(8 + 1_000_000 / 65_536)
+  })
+
   it('always, or never, inline when the caller says so', () => {
     expect(commit(new InlinePolicy('inline'), 1000, () => 50)).toBe(1000)
     expect(commit(new InlinePolicy('background'), 1000, () => 0.01)).toBe(0)
