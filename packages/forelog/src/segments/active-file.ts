@@ -17,6 +17,8 @@ const zeros = new Uint8Array(64 * 1024)
 /** Pieces of the fill: small at first, so that a log of three entries stays small. */
 const firstFillBytes = zeros.length
 const largestFillBytes = 512 * 1024
+/** So many more groups should fit into what is filled, at least: the sync of the zeros takes as long as some of them. */
+const groupsAhead = 3
 
 export class ActiveFile {
   readonly #fileSystem: FileSystem
@@ -29,7 +31,7 @@ export class ActiveFile {
   #filled: number
   /** Up to here zeros were written. */
   #fillEnd: number
-  #fillBytes = firstFillBytes
+  #fillBytes: number
   /** The sync of the newest piece, while it is under way. */
   #filling: Promise<void> | undefined
   /** Filling, or opening to write through, failed: on without. */
@@ -39,12 +41,21 @@ export class ActiveFile {
   #onSynced: (() => void)[] = []
   #closing: Promise<void> | undefined
 
-  /** @param filled bytes that the file has on stable storage, zeros included */
-  constructor(fileSystem: FileSystem, file: DurableFile, filled: number) {
+  /**
+   * @param filled bytes that the file has on stable storage, zeros included
+   * @param fillBytes size of the first piece of the fill: that of the segment before
+   */
+  constructor(fileSystem: FileSystem, file: DurableFile, filled: number, fillBytes: number = firstFillBytes) {
     this.#fileSystem = fileSystem
     this.file = file
     this.#filled = filled
     this.#fillEnd = filled
+    this.#fillBytes = fillBytes
+  }
+
+  /** Size of the next piece of the fill. */
+  get fillBytes(): number {
+    return this.#fillBytes
   }
 
   get path(): string {
@@ -85,11 +96,11 @@ export class ActiveFile {
     yield* this.file.sync()
   }
 
-  /** Whether a write of this life is soon to come to the end of what is filled. */
-  wantsFill(position: number, limit: number): boolean {
+  /** Whether writes of groups like the last one, of so many bytes, are soon to come to the end of what is filled. */
+  wantsFill(position: number, limit: number, groupBytes: number): boolean {
     if (this.#plain || this.#filling !== undefined) return false
     const from = Math.max(position, this.#fillEnd)
-    return from < limit && from - position < this.#fillBytes / 2
+    return from < limit && from - position < Math.max(this.#fillBytes / 2, groupsAhead * groupBytes)
   }
 
   /** Whether a part is filled that can't be written through yet. */

@@ -27,7 +27,7 @@ const quickBytes = 256 * 1024
 const commitBytesAtMost = { record: 64, entry: 5 }
 /** Pieces of a write that together are smaller are copied into one: a call with several costs more than that. */
 const gatheredBytes = 16 * 1024
-/** So many groups in one segment, and there will be more: it is filled ahead, and the next one prepared. */
+/** So many groups in one life, and there will be more: segments are filled ahead, and the next one prepared. */
 const settledInGroups = 2
 /** What the next segment is filled with before it is there. */
 const preparedBytes = 512 * 1024
@@ -87,8 +87,9 @@ export class SegmentWriter {
   #vouchedOffset: number
   readonly #buffers: Uint8Array[] = []
   readonly #gathered: Uint8Array = new Uint8Array(gatheredBytes)
-  /** Groups that this life has put into the newest segment, and whether the last one was to be synced at once, and small. */
+  /** Groups that this life has written, the size of the last one, and whether that was to be synced at once, and small. */
   #groups = 0
+  #groupBytes = 0
   #fillsAhead = false
   /** The file of the next segment, under a temporary name: being made, made, or not wanted yet. */
   #preparing: Promise<PreparedFile | undefined> | undefined
@@ -207,6 +208,7 @@ export class SegmentWriter {
     }
     this.#nextOffset = group.nextOffset
     this.#groups++
+    this.#groupBytes = group.bytes
     this.#fillsAhead = chain !== undefined && durably && group.bytes <= quickBytes
     if (!durably) return
     if (this.hasUnsynced) yield* this.sync()
@@ -219,7 +221,7 @@ export class SegmentWriter {
     const limit = this.#options.maxSegmentBytes
     if (this.#preparing === undefined && this.#position >= limit / 2) this.#beginPreparing()
     if (this.#file.wantsOpening(this.#position)) return this.#file.openThrough()
-    if (this.#file.wantsFill(this.#position, limit)) return this.#file.fill(this.#position, limit)
+    if (this.#file.wantsFill(this.#position, limit, this.#groupBytes)) return this.#file.fill(this.#position, limit)
     return undefined
   }
 
@@ -500,7 +502,6 @@ export class SegmentWriter {
     this.#carried = undefined
     this.#endsClean = false
     this.#full = false
-    this.#groups = 0
     return opened
   }
 
@@ -512,7 +513,10 @@ export class SegmentWriter {
       return new ActiveFile(fileSystem, yield* createSegment(fileSystem, segment, header, this.#options.fileMode), segment.bytes)
     }
     yield* prepared.begin([header])
-    return new ActiveFile(fileSystem, yield* prepared.putInPlace(basename(segment.path)), prepared.bytes)
+    const file = new ActiveFile(fileSystem, yield* prepared.putInPlace(basename(segment.path)), prepared.bytes, this.#file.fillBytes)
+    // Its zeros are on stable storage, so already the first group can be written through.
+    yield* file.openThrough()
+    return file
   }
 
   /** Rule 2: a close record is written only after a sync that covers all in front of it, and is then synced itself. */

@@ -38,6 +38,20 @@ describe('the newest segment is filled ahead', () => {
     expect((await openOn(disk.afterCrash('none'))).lastOffset).toBe(11)
   })
 
+  it('and so is the next one before it begins: already the group that rolls is written and synced by one call', async () => {
+    const { disk, calls } = watched()
+    const log = await openOn(disk, { maxSegmentSize: 40_000 })
+    for (let rolls = 1; rolls <= 3; rolls++) {
+      while (log.stats().rolls < rolls) {
+        calls.length = 0
+        await log.append(payload)
+      }
+      const name = log.segments().at(-1)?.path as string
+      const own = calls.filter(({ kind, path }) => kind === 'write' && path === name)
+      expect(own.map(({ writeThrough }) => writeThrough)).toEqual([true])
+    }
+  })
+
   it('not under sync modes whose writes are not synced one by one', async () => {
     const { disk, calls } = watched()
     const log = await openOn(disk, { sync: 'manual' })
@@ -99,12 +113,20 @@ describe('what is filled ahead', () => {
     expect(active.isFilled(payload.length)).toBe(true)
   })
 
+  it('reaches so far that three groups like the last one fit, for its sync takes as long as some of them', async () => {
+    const { active } = filling()
+    await active.whenIdle()
+    const ahead = active.fillBytes / 2
+    expect(active.wantsFill(payload.length, 1_000_000, ahead / 3 - 1)).toBe(false)
+    expect(active.wantsFill(payload.length, 1_000_000, ahead / 3 + 1)).toBe(true)
+  })
+
   it('is never written through where its sync failed, and nothing more is filled', async () => {
     const { disk, active } = filling({ kind: 'dataSync', code: 'EIO' })
     await active.whenIdle()
     expect(disk.faultsTold).toBe(1)
     expect(active.isFilled(payload.length + 1)).toBe(false)
-    expect(active.wantsFill(payload.length, 1_000_000)).toBe(false)
+    expect(active.wantsFill(payload.length, 1_000_000, 100)).toBe(false)
   })
 })
 
