@@ -29,7 +29,7 @@ async function byWriters(context: RunContext): Promise<void> {
   for (const { line, writers } of wanted) {
     const shape = { durable: true, writers, batch: 1, payloadBytes }
     await context.part(`line ${line}`, async () => {
-      const { rates, cpuUs } = await sideBySide(context, shape, line === 1 ? floorRuns(context, 1) : {})
+      const { rates, cpuUs } = await sideBySide(context, shape, floorRuns(context, writers))
       points.set(writers, rates)
       context.report({ line, name: nameOf(writers), unit: 'appends/s', samples: rates, goals: goalsByWriters(line, rates) })
       if (line === 3) context.report({ line, name: `${nameOf(writers)}: processor time of the process`, unit: 'µs/append', samples: cpuUs, goals: [] })
@@ -66,7 +66,7 @@ function aheadOfAll(rates: Readonly<Record<string, number[]>>): Goal[] {
 
 async function batches(context: RunContext): Promise<void> {
   const batch = 100
-  const { rates } = await sideBySide(context, { durable: true, writers: 1, batch, payloadBytes }, floorRuns(context, batch))
+  const { rates } = await sideBySide(context, { durable: true, writers: 1, batch, payloadBytes }, { [`floor x ${batch}`]: floorRun(context, payloadBytes, batch) })
   const goals = [ratioGoal(`of the floor x ${batch}`, rates, `floor x ${batch}`, 0.6), ...aheadOfAll(rates)].filter((goal) => goal !== undefined)
   context.report({ line: 4, name: `batches of ${batch}, one caller`, unit: 'entries/s', samples: rates, goals })
   await syncs(context, 4, { durable: true, writers: 1, batch, payloadBytes })
@@ -90,9 +90,13 @@ async function sideBySide(context: RunContext, shape: Shape, others: Record<stri
   }
 }
 
-function floorRuns({ floor, measureMs }: RunContext, times: number): Record<string, () => Promise<AppendResult>> {
-  const measure = async (): Promise<AppendResult> => ({ entries: (await floor.measure(payloadBytes, measureMs)) * times, ms: 1000, cpuMs: 0, peakBytes: 0 })
-  return { [times === 1 ? 'floor' : `floor x ${times}`]: measure }
+/** One writer alone; many at once could have their payloads in one write at the best. */
+function floorRuns(context: RunContext, writers: number): Record<string, () => Promise<AppendResult>> {
+  return writers === 1 ? { floor: floorRun(context, payloadBytes, 1) } : { [`floor, ${writers} payloads a write`]: floorRun(context, payloadBytes * writers, writers) }
+}
+
+function floorRun({ floor, measureMs }: RunContext, bytes: number, entries: number): () => Promise<AppendResult> {
+  return async () => ({ entries: (await floor.measure(bytes, measureMs)) * entries, ms: 1000, cpuMs: 0, peakBytes: 0 })
 }
 
 function appendOnce(context: RunContext, contender: string, shape: Shape, more: Partial<AppendTask> = {}): Promise<AppendResult> {
