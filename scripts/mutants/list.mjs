@@ -1546,6 +1546,27 @@ export const mutants = [
     tests: [ahead],
   },
   {
+    name: 'repair takes one of two headers that fit',
+    file: 'maintenance/rebuilt-header.ts',
+    from: 'found === undefined || others.length > 0',
+    to: 'found === undefined',
+    tests: ['maintenance/rebuilt-header.test.ts'],
+  },
+  {
+    name: 'repair takes a header of any time for the one that was there',
+    file: 'maintenance/rebuilt-header.ts',
+    from: '    if (createdMs < from || createdMs > createdUpTo) continue\n',
+    to: '',
+    tests: ['maintenance/rebuilt-header.test.ts'],
+  },
+  {
+    name: 'repair mends the header of a file that nothing refers to',
+    file: 'maintenance/outline.ts',
+    from: '(each.unmended ?? each)',
+    to: 'each',
+    tests: ['maintenance/rebuilt-header.test.ts'],
+  },
+  {
     name: 'a repair gives segment ids again that cursors remember',
     file: 'maintenance/repair-plan.ts',
     from: ', ...cursors.map(({ segmentId }) => segmentId)]',

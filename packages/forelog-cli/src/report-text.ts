@@ -124,6 +124,7 @@ export function faultText(fault: Fault, colors: Colors): string {
   const offsets = fault.firstOffset === undefined ? '' : `, ${many ? 'entries' : 'entry'} ${rangeText(fault.firstOffset, fault.lastOffset)}`
   const lines = [`  ${red('✗')} ${bold(harmless(basename(fault.path)))} at byte ${fault.position}${size}${offsets}`, `      ${harmless(fault.why)}`, `      ${harmless(fault.meaning)}`]
   if (fault.bit !== undefined) lines.push(`      ${cyan(`repair can mend it: bit ${fault.bit.bit} of byte ${fault.bit.position}`)}`)
+  if (fault.header !== undefined) lines.push(`      ${cyan('repair can mend it: it writes the header again')}`)
   return lines.join('\n')
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type RepairPlan, verify, type VerifyReport, WriteAheadLog } from 'forelog'
 import { describe, expect, it } from 'vitest'
@@ -269,16 +269,31 @@ describe('two segments whose names were exchanged', () => {
 })
 
 describe('a header of rubbish in front of entries that are whole', () => {
+  it('is written again where the records around it prove what it was, and nothing is lost', async () => {
+    using scratch = makeScratch()
+    const log = await ordersIn(scratch)
+    const before = readFileSync(join(log, segmentsOf(log)[1] as string))
+    damage(log, 1, (bytes) => Buffer.from(bytes).fill(0xee, 0, 85))
+    expect(forelog(['verify', log])).toMatchObject({ code: 1, out: expect.stringContaining('repair can mend it: it writes the header again') as string })
+    const { code, out } = forelog(['repair', log, '--yes'])
+    expect(code).toBe(0)
+    expect(out).toContain('again, as the records around it prove it')
+    expect(out).toContain('Nothing is lost.')
+    expect(forelog(['verify', log])).toMatchObject({ code: 0, out: expect.stringContaining('180 entries, 21 to 200') as string })
+    expect(readFileSync(join(log, segmentsOf(log)[1] as string))).toEqual(before)
+  })
+
+  // When the oldest one was created nothing else says.
   it('is told with the entries that can be read, and a copy that loses nothing comes before a repair that does', async () => {
     using scratch = makeScratch()
     const log = await ordersIn(scratch)
-    damage(log, 1, (bytes) => Buffer.from(bytes).fill(0xee, 20, 60))
+    damage(log, 0, (bytes) => Buffer.from(bytes).fill(0xee, 20, 85))
     const { code, out } = forelog(['verify', log])
     expect(code).toBe(1)
     expect(out).toMatch(/The log does not open\. All that the file held can be read, entries \d+ to \d+: it is copied without a loss\./)
     const plan = forelog(['repair', log, '--dry-run']).out
     expect(plan).toContain('All 180 entries can be read.')
-    expect(plan.indexOf('forelog export')).toBeLessThan(plan.indexOf('--keep front'))
+    expect(plan.indexOf('forelog export')).toBeLessThan(plan.indexOf('--keep back'))
     shell(`forelog export ${log} | forelog import ${scratch.at('copy')}`)
     expect(forelog(['verify', scratch.at('copy')])).toMatchObject({ code: 0, out: expect.stringContaining('180 entries') as string })
   })
@@ -286,7 +301,7 @@ describe('a header of rubbish in front of entries that are whole', () => {
   it('is not called whole where entries behind it are damaged, too', async () => {
     using scratch = makeScratch()
     const log = await ordersIn(scratch)
-    damage(log, 1, (bytes) => Buffer.from(bytes).fill(0xee, 20, 60).fill(0xee, 700, 720))
+    damage(log, 0, (bytes) => Buffer.from(bytes).fill(0xee, 20, 85).fill(0xee, bytes.length - 100, bytes.length - 80))
     expect(forelog(['verify', log]).out).toMatch(/The log does not open\. Of the file \d+ entries can be read\./)
     expect(forelog(['repair', log, '--dry-run']).out).not.toContain('All 180 entries')
   })

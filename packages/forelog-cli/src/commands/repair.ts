@@ -16,7 +16,7 @@ export const repair: Command = {
   args: ['DIR'],
   summary: 'Mend what can be mended; says exactly what would be lost, asks, and copies what it takes out to quarantine/.',
   description:
-    'A flipped bit is mended, a renamed segment gets its name back, and nothing is lost. A torn tail is cut off, as opening the log would. Where more is damaged, somebody has to decide what is kept, what stands in front of ' +
+    'A flipped bit is mended, a header is written again where the records around it prove what it was, a renamed segment gets its name back, and nothing is lost. A torn tail is cut off, as opening the log would. Where more is damaged, somebody has to decide what is kept, what stands in front of ' +
     'the damage or what stands behind it: --keep. Nothing is touched that was not shown before, and everything that goes is copied to quarantine/ first. Nobody may have the log open. Run by root, it makes files with owner, group and mode of those that are there.\n\n' +
     'Exit code 0: the log is whole now, or was. 1: it can not be repaired, or a decision is needed. 2: not confirmed.',
   options: {
@@ -161,6 +161,8 @@ export function actionText(action: RepairAction): string {
       return `rename ${harmless(file)} to ${basename(action.newPath)}`
     case 'mend-bit':
       return `flip bit ${action.bit} of byte ${action.position} of ${file} back`
+    case 'rebuild-header':
+      return `write the header of ${file} again, as the records around it prove it`
     case 'cut':
       return `cut ${file} at byte ${action.position}: ${plural(action.bytes, 'byte goes', 'bytes go')}`
     case 'end-after':

@@ -46,6 +46,15 @@ export function crc32Plain(bytes: Uint8Array, from: number, to: number, crc: num
   return ~register >>> 0
 }
 
+/** Which four bytes, as a big endian number, have to follow bytes with the CRC `crc` for all of them to have the CRC `wanted`. */
+export function fourBytesFor(crc: number, wanted: number): number {
+  // The register is shifted once for each of their bits: back again, and it is what it was before, changed by the bytes alone.
+  let register = ~wanted
+  for (let bit = 0; bit < 32; bit++) register = register < 0 ? ((register ^ polynomial) << 1) | 1 : register << 1
+  const bytes = register ^ ~crc
+  return (((bytes & 0xff) << 24) | ((bytes & 0xff00) << 8) | ((bytes >>> 8) & 0xff00) | (bytes >>> 24)) >>> 0
+}
+
 /** A place in a message: the byte, counted from its start, and the bit of that byte, 0 the lowest. */
 export interface BitPlace {
   readonly byte: number

@@ -204,11 +204,11 @@ function readFields(bytes: Uint8Array, payload: number, frame: ControlFrame): Co
   switch (frame.kind) {
     case kinds.segmentHeader: {
       if (length !== payloadBytes.segmentHeader) return 'a segment header of a wrong length'
-      const numbers = [16, 24, 32, 40, 48].map((from) => readU64(bytes, fields + from))
-      if (numbers.some((number) => number > lastOffsetOfFormat2)) return 'a segment header with a number beyond 2^53'
-      const [segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs] = numbers as [number, number, number, number, number]
+      const header: SegmentHeader = { kind: 'segmentHeader', ...headerFields(bytes, fields), cut: flag }
+      const { segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs } = header
+      if ([segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs].some((number) => number > lastOffsetOfFormat2)) return 'a segment header with a number beyond 2^53'
       if (firstOffset === 0 || segmentId === 0 || previousSegmentId >= segmentId) return 'a segment header with impossible numbers'
-      return { kind: 'segmentHeader', logId: hex(bytes, fields, 16), segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs, cut: flag }
+      return header
     }
     case kinds.commit:
       return readCommit(bytes, fields, payload + length)
@@ -235,6 +235,17 @@ function readFields(bytes: Uint8Array, payload: number, frame: ControlFrame): Co
     default:
       return undefined
   }
+}
+
+function headerFields(bytes: Uint8Array, fields: number): Omit<SegmentHeader, 'kind' | 'cut'> {
+  const [segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs] = [16, 24, 32, 40, 48].map((from) => readU64(bytes, fields + from)) as [number, number, number, number, number]
+  return { logId: hex(bytes, fields, 16), segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs }
+}
+
+/** What stands at the places of a segment header's fields, whether there is one or not. */
+export function segmentHeaderAsItStands(bytes: Uint8Array): Omit<SegmentHeader, 'kind'> & { readonly previous: number } {
+  const fields = recordHeaderBytes + commonBytes
+  return { ...headerFields(bytes, fields), cut: (readU16(bytes, recordHeaderBytes + 6) & kindFlag) !== 0, previous: readU32(bytes, fields - 4) }
 }
 
 /**

@@ -158,7 +158,7 @@ export class LogWalk {
     try {
       const start = segment.start ?? (yield* this.#startBehindHeader(segment))
       const header = Math.min(segmentHeaderBytes, segment.fileBytes)
-      if (segment.start === undefined) this.#queue.push({ kind: 'damage', position: 0, bytes: header })
+      if (segment.start === undefined || segment.broken !== undefined) this.#queue.push({ kind: 'damage', position: 0, bytes: header })
       else this.#queue.push({ kind: 'control', position: 0, bytes: header, content: { kind: 'skipped' }, crc: segment.start.previous })
       this.#checkJoint(segment)
       if (start !== undefined) this.#survey = new GroupSurvey(this.#window, segmentHeaderBytes, start)

@@ -8,7 +8,7 @@ import type { EntryAdapter } from '../entries/entry.js'
 import { reasonOf, remedyOf, systemCode, WalError } from '../errors.js'
 import { DurableFile, listDirectory } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
-import { type Close, readControlFrame, readSegmentHeader, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
+import { type Close, hex, readControlFrame, readSegmentHeader, type SegmentHeader, segmentHeaderBytes } from '../format/control-record.js'
 import type { ChainPosition } from '../format/group.js'
 import type { Format } from '../format/record.js'
 import { type Decision, decideEnd, decideEndOfFormat1, decideSegments, type FailingGroup, type FoundSegment } from '../recovery/decide.js'
@@ -20,6 +20,7 @@ import { FileWindow } from '../segments/file-window.js'
 import { type DirectoryNames, segmentName, sortNames } from '../segments/segment-name.js'
 import { pause, type Steps } from '../steps.js'
 import { findMisnamed, type Misnamed } from './misnamed.js'
+import { provenHeader } from './rebuilt-header.js'
 import type { Fault } from './report.js'
 
 export interface OutlinedSegment {
@@ -29,13 +30,13 @@ export interface OutlinedSegment {
   readonly firstOffset: number
   readonly fileBytes: number
   readonly state: 'live' | 'dead' | 'stray'
-  /** Format 2, where the file begins with a whole one. */
+  /** Format 2, where the file begins with a whole one, or with one that can be mended. */
   readonly header?: SegmentHeader
   /** What the record behind the header must fit. */
   readonly start?: ChainPosition
   /** What the header says of the segment before: CRC of its last control record. */
   readonly previous?: number
-  /** Why there is no header. */
+  /** Why there is no header, or only one that a repair would make. */
   readonly broken?: string
   /** The system does not let us read it, and the faults say so. */
   readonly unreadable?: boolean
@@ -148,27 +149,30 @@ function* outlineFormat2(
   held: boolean | undefined,
   cursors: readonly NamedCursor[],
 ): Steps<Outline | undefined> {
-  const read: LookedAt[] = []
+  const found: LookedAt[] = []
   for (const { name, id, firstOffset } of names.segments) {
     const segment = yield* readOrGone(request, name, id, firstOffset as number, held === true)
-    if (segment !== undefined) read.push(segment)
+    if (segment !== undefined) found.push(segment)
   }
-  if (read.length === 0) return undefined
-  const mainId = mainLogId(read)
-  const misnamed = yield* misnamedOf(request, names, read, mainId)
+  if (found.length === 0) return undefined
+  const mainId = mainLogId(found)
+  const misnamed = yield* misnamedOf(request, names, found, mainId)
   tellMisnamed(faults, misnamed)
+  // What a header says once it is mended is what everything else is to be looked at by.
+  const read: LookedAt[] = []
+  for (const segment of found) read.push(yield* mended(request, segment, found, mainId))
   const newest = newestOf(read, mainId)
   let end = yield* findEnd(request, newest)
   // A tail that fails beside a writer is being written, most likely: a reader looks again before it calls anything damage.
   const looksAtMost = held === true ? looksBesideWriter : held === undefined ? looksWhereUnknown : 1
-  for (let looks = 1; looks < looksAtMost && end !== undefined && end.decision.action !== 'resume'; looks++) {
+  for (let looks = 1; looks < looksAtMost && newest.mend === undefined && end !== undefined && end.decision.action !== 'resume'; looks++) {
     yield* pause(betweenLooksMs)
     end = yield* findEnd(request, yield* readHeader(request, newest.found.name, newest.found.id, newest.found.firstOffset))
   }
   const markOf = ({ result }: LookedAt): number => (result.found === 'header' ? result.header.lowWaterMark : 0)
   const lowWaterMark = Math.max(end?.lowWaterMark ?? 0, markOf(newest), end === undefined ? Math.max(...read.map(markOf)) : 0)
   const traced = trace(request.directory, read, newest, mainId, lowWaterMark, misnamed)
-  for (const fault of traced.faults) faults.push(yield* explained(request, fault, read, mainId))
+  faults.push(...traced.faults)
   const decision = decideSegments(read.map(({ found }) => found), lowWaterMark)
   if (decision.action === 'refuse' && traced.faults.length === 0) {
     const path = join(request.directory, decision.name)
@@ -278,6 +282,9 @@ function* findEnd(request: LookRequest, newest: ReadSegment): Steps<FoundEnd | u
 /** A segment's beginning, or why the system does not let us read it. */
 interface LookedAt extends ReadSegment {
   readonly unreadable?: WalError
+  /** Its header is rubbish, but it is known what it was: `result` is that. */
+  readonly mend?: Pick<Fault, 'bit' | 'header' | 'meaning'>
+  readonly unmended?: ReadSegment
 }
 
 interface Traced {
@@ -318,6 +325,7 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
       continue
     }
     const { header } = result
+    if (segment.mend !== undefined) faults.unshift({ ...faultOf(directory, found, 'header', `its header can't be read: ${brokenBy(segment)}`, ''), ...segment.mend })
     if (header.segmentId !== found.id || header.firstOffset !== found.firstOffset) {
       faults.unshift(faultOf(directory, found, 'header', `its header is that of segment ${header.segmentId}, first offset ${header.firstOffset}`, `The file was renamed. Name it ${segmentName(2, header.segmentId, header.firstOffset)} again, and verify once more.`))
     }
@@ -339,9 +347,10 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
     segment = previous ?? nextOlder()
   }
   const segments = read.map((each): OutlinedSegment => {
-    const { found, result, fileBytes } = each
     const place = live.get(each)
-    const isStray = place === undefined && found.header !== 'empty' && !fits(each, logId)
+    // Nothing is mended that is no part of the log.
+    const { found, result, fileBytes } = place === undefined ? (each.unmended ?? each) : each
+    const isStray = place === undefined && found.header !== 'empty' && !fits({ found, result }, logId)
     if (isStray) {
       const why =
         result.found !== 'header'
@@ -364,7 +373,8 @@ function trace(directory: string, read: readonly LookedAt[], newest: LookedAt, l
       state: place !== undefined ? 'live' : isStray ? 'stray' : 'dead',
       ...(result.found === 'header'
         ? { header: result.header, start: { nextOffset: result.header.firstOffset, salt: result.frame.salt, previous: result.frame.crc }, previous: result.frame.previous }
-        : { broken: result.why }),
+        : {}),
+      ...(result.found !== 'header' ? { broken: result.why } : each.mend === undefined ? {} : { broken: brokenBy(each) }),
       ...(place?.gapBefore === true ? { gapBefore: true } : {}),
       ...(each.unreadable === undefined ? {} : { unreadable: true }),
     }
@@ -402,19 +412,33 @@ function whereIs(segmentId: number, misnamed: readonly Misnamed[]): string {
   return found === undefined ? 'is missing' : `is missing under its name: ${found.name} is it`
 }
 
-/** A broken header, with the bit that explains it, where one does. */
-function* explained(request: LookRequest, fault: Fault, read: readonly LookedAt[], logId: string | undefined): Steps<Fault> {
-  const segment = read.find(({ found }) => found.name === basename(fault.path))
-  if (fault.kind !== 'header' || segment?.result.found !== 'nothing' || segment.fileBytes < segmentHeaderBytes) return fault
-  const file = yield* DurableFile.open(request.fileSystem, fault.path, { access: 'read' })
+/** A segment with its header as it was, where one flipped bit explains what it is, or the records around it prove that. */
+function* mended(request: LookRequest, segment: LookedAt, read: readonly LookedAt[], logId: string | undefined): Steps<LookedAt> {
+  if (segment.result.found !== 'nothing' || segment.unreadable !== undefined || segment.fileBytes < segmentHeaderBytes) return segment
+  const file = yield* DurableFile.open(request.fileSystem, join(request.directory, segment.found.name), { access: 'read' })
   try {
     const bytes = new Uint8Array(Math.min(segment.fileBytes, segmentHeaderBytes + headerNeighbourBytes))
     const loaded = bytes.subarray(0, yield* file.read(bytes, 0))
+    const as = (header: Uint8Array, mend: LookedAt['mend']): LookedAt => ({ ...segment, result: readSegmentHeader(header, segment.fileBytes), unmended: segment, ...(mend && { mend }) })
     const bit = flippedHeaderBit(loaded, segment.fileBytes, { ...segment.found, logId })
-    return bit === undefined ? fault : { ...fault, bit, meaning: 'One flipped bit explains it, and mending it loses nothing.' }
+    if (bit !== undefined) return as(flipped(loaded.slice(0, segmentHeaderBytes), bit), { bit, meaning: 'One flipped bit explains it, and mending it loses nothing.' })
+    const index = read.indexOf(segment)
+    const ofLog = (other: LookedAt): boolean => other.result.found === 'header' && fits(other, logId)
+    const header = yield* provenHeader(request, { segment, bytes: loaded, logId, older: read.slice(0, index).filter(ofLog), newer: read.slice(index + 1).find(ofLog) })
+    if (header === undefined) return segment
+    return as(header, { header: hex(header, 0, header.length), meaning: 'The records around it prove what it was, and writing it again loses nothing.' })
   } finally {
     yield* file.close()
   }
+}
+
+function brokenBy({ unmended }: LookedAt): string {
+  return unmended?.result.found === 'header' ? '' : (unmended?.result.why ?? '')
+}
+
+function flipped(bytes: Uint8Array, { position, bit }: { readonly position: number; readonly bit: number }): Uint8Array {
+  bytes[position] = (bytes[position] as number) ^ (1 << bit)
+  return bytes
 }
 
 function flippedHeaderBit(
@@ -475,7 +499,7 @@ export function unreadableFault(
   }
 }
 
-function fits({ found, result }: LookedAt, logId: string | undefined): boolean {
+function fits({ found, result }: Pick<LookedAt, 'found' | 'result'>, logId: string | undefined): boolean {
   return found.header === 'empty' || (result.found === 'header' && result.header.logId === logId && result.header.segmentId === found.id && result.header.firstOffset === found.firstOffset) || (result.found !== 'header' && logId === undefined)
 }
 

@@ -14,6 +14,8 @@ export type RepairAction =
   | { readonly kind: 'rename'; readonly path: string; readonly newPath: string }
   /** One bit is flipped back. Its sector is copied to quarantine first. */
   | { readonly kind: 'mend-bit'; readonly path: string; readonly position: number; readonly bit: number }
+  /** The header of a segment, in hexadecimal digits, is written again over what stands in its place. Its sector is copied to quarantine first. */
+  | { readonly kind: 'rebuild-header'; readonly path: string; readonly header: string }
   /** The newest segment is cut at a byte; the `bytes` behind, as far as they are not zeros, are copied to quarantine first. */
   | { readonly kind: 'cut'; readonly path: string; readonly position: number; readonly bytes: number }
   /** A new segment says that the log ends with entry `offset`; what stands behind in `path`, from `position` on, is copied to quarantine first, and dead from then on. */
@@ -84,10 +86,10 @@ export function makePlan(report: VerifyReport, outline: Outline | undefined, kee
   const refused = reasonAgainst(report)
   if (outline === undefined || refused !== undefined) return { ...plan, state: 'impossible', reasons: [refused ?? ''] }
 
-  const mends = report.faults.flatMap(({ bit, path }): RepairAction[] => (bit === undefined ? [] : [{ kind: 'mend-bit', path, ...bit }]))
+  const mends = report.faults.flatMap(mendOf)
   const strays = report.faults.filter(({ kind }) => kind === 'stray')
   const aside = strays.map(({ path, bytes }): RepairAction => ({ kind: 'set-aside', path, bytes: sizeOf(report, path) ?? bytes }))
-  const rest = report.faults.filter(({ bit, kind }) => bit === undefined && kind !== 'stray')
+  const rest = report.faults.filter((fault) => mendOf(fault).length === 0 && fault.kind !== 'stray')
   if (rest.length === 0) {
     const tail = tailActions(report)
     const actions = [...mends, ...aside, ...tail]
@@ -116,6 +118,11 @@ export function makePlan(report: VerifyReport, outline: Outline | undefined, kee
   const chosen = choices.find((choice) => choice.keep === keep)
   if (chosen !== undefined) return { ...plan, state: 'ready', actions: chosen.actions, loses: chosen.loses, choices, reasons }
   return { ...plan, state: choices.length === 0 ? 'impossible' : 'decide', choices, reasons }
+}
+
+function mendOf({ bit, header, path }: Fault): RepairAction[] {
+  if (bit !== undefined) return [{ kind: 'mend-bit', path, ...bit }]
+  return header === undefined ? [] : [{ kind: 'rebuild-header', path, header }]
 }
 
 /** The same, once names are given back. What is looked at is the log with those names; what is shown is the log as it is. */

@@ -16,7 +16,7 @@ import type { FileSystem } from '../files/file-system.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
 import { adapterFor } from '../entries/entry-adapter.js'
 import { crc32 } from '../format/checksum.js'
-import { ControlChain, saltBytes, segmentHeaderBytes } from '../format/control-record.js'
+import { ControlChain, fromHex, saltBytes, segmentHeaderBytes } from '../format/control-record.js'
 import { silentLogger } from '../logger.js'
 import { checkNames, resolveDirectory } from '../options.js'
 import { recoverFormat2 } from '../recovery/recover-format2.js'
@@ -69,7 +69,7 @@ const repairOptionNames = { ...planOptionNames, plan: true, fileMode: true, dire
 /**
  * What `repair` would do to a log: each change by file, byte and size, and the entries that would be lost. Changes nothing and takes no lock.
  *
- * Flipped bits are mended, segments under another name get theirs back, a torn tail is cut (what opening does as well), files that belong to no log or to another one are set aside. Where more is
+ * Flipped bits are mended, headers that the records around them prove are written again, segments under another name get theirs back, a torn tail is cut (what opening does as well), files that belong to no log or to another one are set aside. Where more is
  * damaged than a bit, somebody has to decide what is kept: the plan names the choices, with what each of them loses. Rejects as `verify` does.
  *
  * @example
@@ -214,6 +214,8 @@ class Carrier {
     switch (action.kind) {
       case 'mend-bit':
         return yield* this.#copy(action.path, Math.floor(action.position / sectorBytes) * sectorBytes, sectorBytes)
+      case 'rebuild-header':
+        return yield* this.#copy(action.path, 0, sectorBytes)
       case 'cut':
       case 'end-after':
         return action.bytes === 0 ? undefined : yield* this.#copy(action.path, action.position, action.bytes)
@@ -231,7 +233,11 @@ class Carrier {
       case 'rename':
         return
       case 'mend-bit':
-        return yield* this.#mendBit(action.path, action.position, action.bit)
+        return yield* this.#mend(action.path, action.position, 1, (bytes) => {
+          bytes[0] = (bytes[0] as number) ^ (1 << action.bit)
+        })
+      case 'rebuild-header':
+        return yield* this.#mend(action.path, 0, segmentHeaderBytes, (bytes) => bytes.set(fromHex(action.header)))
       case 'cut':
         return yield* this.#cut(action.path, action.position)
       case 'end-after':
@@ -258,14 +264,14 @@ class Carrier {
     yield* syncDirectory(fileSystem, directory)
   }
 
-  /** One byte, within a sector, which the disk writes whole or not at all: a crash leaves the flipped bit or the mended one. */
-  *#mendBit(path: string, position: number, bit: number): Steps<void> {
+  /** Within a sector, which the disk writes whole or not at all: a crash leaves what was damaged or what is mended. */
+  *#mend(path: string, position: number, count: number, mend: (bytes: Uint8Array) => void): Steps<void> {
     const file = yield* this.#open(path, 'write')
     try {
-      const byte = new Uint8Array(1)
-      yield* file.read(byte, position)
-      byte[0] = (byte[0] as number) ^ (1 << bit)
-      yield* file.write([byte], position)
+      const bytes = new Uint8Array(count)
+      yield* file.read(bytes, position)
+      mend(bytes)
+      yield* file.write([bytes], position)
       yield* file.sync()
     } finally {
       yield* file.close()

@@ -74,6 +74,8 @@ export interface Fault {
   readonly meaning: string
   /** The one bit whose change makes it whole: `repair` can mend it, and nothing is lost. */
   readonly bit?: { readonly position: number; readonly bit: number }
+  /** A segment header as it was, in hexadecimal digits, where the records around it prove it: `repair` can write it again, and nothing is lost. */
+  readonly header?: string
 }
 
 /** Where the log ends, and what opening it would do there. */

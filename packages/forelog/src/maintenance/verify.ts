@@ -312,7 +312,7 @@ class Tally {
   #withOffsets(fault: Fault): Fault {
     const live = this.#outline?.segments.filter(({ state }) => state === 'live') ?? []
     const index = live.findIndex(({ path }) => path === fault.path)
-    if (fault.kind === 'header' && fault.bit === undefined) return this.#withEntriesBehind(fault, live, index)
+    if (fault.kind === 'header' && fault.bit === undefined && fault.header === undefined) return this.#withEntriesBehind(fault, live, index)
     const before = this.#segments.get(live[index - 1]?.name ?? '')
     if (fault.kind !== 'missing' || before === undefined || before.entries === 0) return fault
     const first = before.lastOffset + 1

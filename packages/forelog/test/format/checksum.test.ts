@@ -1,7 +1,7 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { crc32, crc32Plain, flippedBitOf } from '../../src/format/checksum.js'
+import { crc32, crc32Plain, flippedBitOf, fourBytesFor } from '../../src/format/checksum.js'
 import { flipBit } from '../support/reference-writer.js'
 
 const anyBytes = fc.uint8Array({ maxLength: 400 })
@@ -76,5 +76,18 @@ describe('the bit that explains a wrong checksum', () => {
       }),
     )
     for (let bit = 0; bit < 32; bit++) expect(flippedBitOf(crc, (crc ^ (1 << bit)) >>> 0, 64)).toBeUndefined()
+  })
+})
+
+describe('four bytes', () => {
+  it('are found that give any bytes in front of them any CRC', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 0, max: 0xffff_ffff }), (front, wanted) => {
+        const bytes = new Uint8Array(front.length + 4)
+        bytes.set(front)
+        new DataView(bytes.buffer).setUint32(front.length, fourBytesFor(crc32(front), wanted))
+        expect(crc32(bytes)).toBe(wanted)
+      }),
+    )
   })
 })

@@ -190,13 +190,15 @@ describe('repair', () => {
   })
 
   it('survives a crash at any of its calls: what it was to keep is kept, and a new repair ends where this one would have', async () => {
-    const name = segmentsOf(sample.clean.files)[1] as string
-    const bytes = (sample.clean.files.get(name) as Uint8Array).slice().fill(0xee, 200, 240)
-    const files = new Map(sample.clean.files).set(name, bytes)
+    const [, name, , other] = segmentsOf(sample.clean.files) as [string, string, string, string]
+    const damaged = (segment: string, from: number, to: number): Uint8Array => (sample.clean.files.get(segment) as Uint8Array).slice().fill(0xee, from, to)
+    // A decision is needed for the one, and the other is proven.
+    const files = new Map(sample.clean.files).set(name, damaged(name, 200, 240)).set(other, damaged(other, 0, 85))
     let crashes = 0
     for (const keep of ['front', 'back'] as const) {
       const whole = diskWith(files)
       const kept = await repair(directory, { fileSystem: whole, keep })
+      expect(kept.plan.actions.some(({ kind }) => kind === 'rebuild-header')).toBe(keep === 'back')
       for (let call = 1; ; call++) {
         const disk = diskWith(files)
         let calls = 0
