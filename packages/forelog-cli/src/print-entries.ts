@@ -4,7 +4,7 @@
 import { type Fault, type SalvagedEntry, verify } from 'forelog'
 import { basename } from 'node:path'
 import { integer, text, UsageError, type Values } from './command.js'
-import { codecNames, type Decode } from './payload-codec.js'
+import { type Codec, codecNames } from './payload-codec.js'
 import { offsetsText } from './report-text.js'
 import type { Terminal } from './terminal.js'
 import { countText, harmless, plural } from './text.js'
@@ -56,34 +56,37 @@ export interface Printer {
   end(count: number): Promise<void>
 }
 
-/** The value of an entry; what can't be decoded is told as such, with its bytes, and doesn't end the dump. */
-export function valueOf({ payload, type }: PrintableEntry, decode: Decode): { value: unknown } | { undecodable: string; base64: string } {
+/** The value of an entry as JSON; what can't be decoded is told as such, with its bytes, and doesn't end the dump. */
+function jsonOf({ payload, type }: PrintableEntry, codec: Codec): { json: string } | { undecodable: string } {
   try {
-    return { value: decode(payload, type) }
+    return { json: codec.json(payload, type) }
   } catch (error) {
-    return { undecodable: (error as Error).message, base64: Buffer.from(payload).toString('base64') }
+    return { undecodable: (error as Error).message }
   }
 }
 
-export function lineOf(entry: PrintableEntry, decode: Decode): string {
-  return harmless(JSON.stringify({ offset: entry.offset, type: entry.type, bytes: entry.payload.length, ...valueOf(entry, decode) }))
+function lineOf(entry: PrintableEntry, codec: Codec): string {
+  const { offset, type, payload } = entry
+  const shown = jsonOf(entry, codec)
+  const facts = JSON.stringify({ offset, type, bytes: payload.length, ...('json' in shown ? {} : { ...shown, base64: Buffer.from(payload).toString('base64') }) })
+  return harmless('json' in shown ? `${facts.slice(0, -1)},"value":${shown.json}}` : facts)
 }
 
-export function makePrinter(terminal: Terminal, format: (typeof printFormats)[number], decode: Decode): Printer {
+export function makePrinter(terminal: Terminal, format: (typeof printFormats)[number], codec: Codec): Printer {
   const nothing = async (): Promise<void> => {}
   switch (format) {
     case 'ndjson':
-      return { begin: nothing, entry: (entry) => terminal.line(lineOf(entry, decode)), end: nothing }
+      return { begin: nothing, entry: (entry) => terminal.line(lineOf(entry, codec)), end: nothing }
     case 'json':
       return {
         begin: () => terminal.write('['),
-        entry: (entry, index) => terminal.write(`${index === 0 ? '' : ','}\n  ${lineOf(entry, decode)}`),
+        entry: (entry, index) => terminal.write(`${index === 0 ? '' : ','}\n  ${lineOf(entry, codec)}`),
         end: (count) => terminal.line(count === 0 ? ']' : '\n]'),
       }
     case 'hex':
       return { begin: nothing, entry: (entry) => terminal.write(hexDump(entry, terminal)), end: nothing }
     case 'table':
-      return { begin: () => terminal.line(terminal.colors.dim(row('offset', 'type', 'bytes', 'value'))), entry: (entry) => terminal.line(tableRow(entry, decode, terminal)), end: nothing }
+      return { begin: () => terminal.line(terminal.colors.dim(row('offset', 'type', 'bytes', 'value'))), entry: (entry) => terminal.line(tableRow(entry, codec, terminal)), end: nothing }
   }
 }
 
@@ -91,9 +94,9 @@ function row(offset: string, type: string, bytes: string, value: string): string
   return `${offset.padStart(12)}  ${type.padStart(4)}  ${bytes.padStart(9)}  ${value}`
 }
 
-function tableRow(entry: PrintableEntry, decode: Decode, terminal: Terminal): string {
-  const shown = valueOf(entry, decode)
-  const value = 'value' in shown ? (typeof shown.value === 'string' ? shown.value : JSON.stringify(shown.value)) : `(can't be decoded: ${shown.undecodable})`
+function tableRow(entry: PrintableEntry, codec: Codec, terminal: Terminal): string {
+  const shown = jsonOf(entry, codec)
+  const value = 'json' in shown ? (shown.json.startsWith('"') ? (JSON.parse(shown.json) as string) : shown.json) : `(can't be decoded: ${shown.undecodable})`
   const room = terminal.width - 31
   const line = harmless(value)
   return row(String(entry.offset), String(entry.type), countText(entry.payload.length), line.length > room ? `${line.slice(0, room - 1)}…` : line)

@@ -208,6 +208,23 @@ describe('forelog dump', () => {
     expect(forelog(['dump', log, '--codec', 'hex', '--to', '21']).out).toContain('"value":"7b226f72646572')
   })
 
+  it('prints JSON as it is stored, on one line, with all digits of its numbers', async () => {
+    using scratch = makeScratch()
+    const log = await WriteAheadLog.open(scratch.at('log'))
+    const stored = ['{"id":9007199254740993,"sum":0.10000000000000000555,"id":1e400}', '{\n\t"id" :\t12345678901234567890,\r\n  "text": "a  b\\n"\n}\n', ' "text" ', '-0', '[1', '\ufeff1']
+    for (const text of stored) await log.append(Buffer.from(text))
+    await log.append(Uint8Array.of(0xff))
+    await log.close()
+    const lines = (...args: string[]): string[] => forelog([...args, scratch.at('log')]).out.trimEnd().split('\n')
+    const values = ['{"id":9007199254740993,"sum":0.10000000000000000555,"id":1e400}', '{"id" :12345678901234567890,"text": "a  b\\n"}', '"text"', '-0', '"[1"', '"\ufeff1"', '{"base64":"/w=="}']
+    expect(lines('dump')).toEqual(values.map((value, index) => `{"offset":${index + 1},"type":0,"bytes":${Buffer.byteLength(stored[index] ?? 'x')},"value":${value}}`))
+    expect(JSON.parse(forelog(['dump', scratch.at('log'), '--format', 'json']).out)).toHaveLength(7)
+    expect(lines('dump', '--codec', 'json', '--from', '5').map((line) => JSON.parse(line) as object)).toMatchObject([{ undecodable: expect.any(String) as string }, { base64: '77u/MQ==' }, { base64: '/w==' }])
+    const table = lines('dump', '--format', 'table').slice(1).map((line) => line.slice(31))
+    expect(table.slice(1, 4)).toEqual(['{"id" :12345678901234567890,"text": "a  b\\n"}', 'text', '-0'])
+    expect(lines('grep', 'text')).toHaveLength(2)
+  })
+
   it('uses a codec of the user’s, and tells what can not be decoded without ending', async () => {
     using scratch = makeScratch()
     await writeOrders(scratch.at('log'))

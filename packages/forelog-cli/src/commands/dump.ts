@@ -3,7 +3,7 @@ import { choice, type Command, entriesOption } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
 import { directoryOfLog } from '../log-directory.js'
-import { decoderFrom } from '../payload-codec.js'
+import { codecFrom } from '../payload-codec.js'
 import { entryOptions, makePrinter, noteEmptyRange, passedOver, printFormats, rangeFrom, typesFrom } from '../print-entries.js'
 import { ReadingProgress } from '../progress.js'
 import { plural } from '../text.js'
@@ -13,7 +13,7 @@ export const dump: Command = {
   args: ['DIR'],
   summary: 'Print the entries of a log, also of a damaged one, streaming.',
   description:
-    'Each entry is one line of JSON (ndjson): offset, type, size, and its value as --codec shows it. What is damaged is passed over, told on stderr, and makes the exit code 1; everything ' +
+    'Each entry is one line of JSON (ndjson): offset, type, size, and its value as --codec shows it: JSON as it is stored, each number with all its digits. What is damaged is passed over, told on stderr, and makes the exit code 1; everything ' +
     'that can be read behind it is printed. Changes nothing and takes no lock. Works without the entry types (format 2).',
   options: {
     from: { type: 'string', value: 'OFFSET', help: 'The first entry. Default: the first of the log.' },
@@ -29,7 +29,7 @@ export const dump: Command = {
     ['forelog dump ./data/orders --format hex --from 42 --to 42', 'the bytes of one entry'],
   ],
   async run({ terminal, positionals, values, json, signal }) {
-    const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', printFormats, 'ndjson'), await decoderFrom(values))
+    const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', printFormats, 'ndjson'), await codecFrom(values))
     const wanted = typesFrom(values)
     const range = rangeFrom(values)
     // The command line first, whatever the directory is.

@@ -1,11 +1,11 @@
-import { salvage } from 'forelog'
+import { type SalvagedEntry, salvage } from 'forelog'
 import { choice, type Command, entriesOption, integer, text, UsageError } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
 import { matcherFor } from '../json-path.js'
 import { entriesFrom } from '../load-module.js'
 import { directoryOfLog } from '../log-directory.js'
-import { decoderFrom } from '../payload-codec.js'
-import { entryOptions, makePrinter, passedOver, printFormats, rangeFrom, typesFrom, valueOf } from '../print-entries.js'
+import { type Codec, codecFrom } from '../payload-codec.js'
+import { entryOptions, makePrinter, passedOver, printFormats, rangeFrom, typesFrom } from '../print-entries.js'
 import { ReadingProgress } from '../progress.js'
 
 export const grep: Command = {
@@ -34,8 +34,8 @@ export const grep: Command = {
     const [pattern, path] = positionals as readonly [string, string]
     if (pattern === '') throw new UsageError('grep needs a pattern that is not empty')
     const matches = matcherFor(pattern)
-    const decode = await decoderFrom(values)
-    const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', printFormats, 'ndjson'), decode)
+    const codec = await codecFrom(values)
+    const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', printFormats, 'ndjson'), codec)
     const wanted = typesFrom(values)
     const most = text(values, 'max-count') === undefined ? Infinity : (integer(values, 'max-count', 1) as number)
     const range = rangeFrom(values)
@@ -54,8 +54,7 @@ export const grep: Command = {
       for await (const entry of salvage(directory, { ...(await entriesFrom(values)), ...range, copy: false, signal, onFault })) {
         progress.update(entry)
         if (wanted !== undefined && !wanted.has(entry.type)) continue
-        const decoded = valueOf(entry, decode)
-        if (!('value' in decoded) || !matches(decoded.value)) continue
+        if (!matchesEntry(entry, codec, matches)) continue
         if (!silent) await printer.entry(entry, count)
         if (++count >= most) break
       }
@@ -66,4 +65,15 @@ export const grep: Command = {
     else await printer.end(count)
     return count > 0 && faults === 0 ? exitCodes.fine : exitCodes.damaged
   },
+}
+
+/** One that can't be decoded matches nothing. */
+function matchesEntry({ payload, type }: SalvagedEntry, codec: Codec, matches: (value: unknown) => boolean): boolean {
+  let value: unknown
+  try {
+    value = codec.value(payload, type)
+  } catch {
+    return false
+  }
+  return matches(value)
 }

@@ -3,7 +3,7 @@ import { choice, type Command, entriesOption, integer, UsageError } from '../com
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { entriesFrom } from '../load-module.js'
 import { directoryOfLog } from '../log-directory.js'
-import { decoderFrom } from '../payload-codec.js'
+import { codecFrom } from '../payload-codec.js'
 import { entryOptions, makePrinter, passedOver, type Printer, printFormats, typesFrom } from '../print-entries.js'
 
 const tailFormats = printFormats.filter((format) => format !== 'json')
@@ -27,7 +27,7 @@ export const tail: Command = {
   ],
   async run({ terminal, positionals, values, json, signal }) {
     const count = integer(values, 'lines') ?? 10
-    const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', tailFormats, 'ndjson'), await decoderFrom(values))
+    const printer = makePrinter(terminal, json ? 'ndjson' : choice(values, 'format', tailFormats, 'ndjson'), await codecFrom(values))
     const wanted = typesFrom(values)
     // The command line first, whatever the directory is.
     const directory = directoryOfLog(positionals[0] as string)
