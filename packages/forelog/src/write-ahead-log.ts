@@ -18,6 +18,7 @@ import type { RawSource } from './entries/raw-entries.js'
 import { channels, type FailMessage, type RecoverMessage, type RollMessage, type TruncateMessage } from './diagnostics.js'
 import { isNoSpace, reasonOf, WalError } from './errors.js'
 import type { FileLock } from './files/file-system.js'
+import { ProcessorWait } from './files/processor-wait.js'
 import type { GroupBuilder } from './format/group-builder.js'
 import { showAs } from './inspect.js'
 import { OpenedReader, type ReaderOptions } from './log-reader.js'
@@ -123,6 +124,7 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
     this.#queue = new CommitQueue(this.#writer, {
       policy: { mode: options.sync, delayMs: options.syncDelayMs, intervalMs: options.syncIntervalMs },
       mode: options.commit,
+      waits: { ofThread: ProcessorWait.ofThread(), ofProcess: ProcessorWait.ofProcess() },
       encode: (group, entry) => this.#encoder.add(group, entry),
       maxPendingBytes: options.maxPendingBytes,
       path: options.directory,

@@ -9,7 +9,7 @@ import { type AppendMessage, channels, type SyncMessage } from '../diagnostics.j
 import { isNoSpace, WalError, withLog } from '../errors.js'
 import { byteBounds, countBounds, HistogramCounter, msBounds } from '../stats.js'
 import { runBlocking, runPooled, type Steps } from '../steps.js'
-import { type CommitMode, InlinePolicy } from './inline-policy.js'
+import { type CommitMode, InlinePolicy, type ProcessorWaits } from './inline-policy.js'
 import { type SyncPolicy, syncsAfterMs, syncsEachGroup } from './sync-policy.js'
 import { Waiters } from './waiters.js'
 
@@ -60,6 +60,8 @@ export interface CommitTarget<G extends CommitGroup> {
 export interface CommitOptions<G extends CommitGroup> {
   readonly policy: SyncPolicy
   readonly mode: CommitMode
+  /** What to tell a busy processor from a slow disk by. */
+  readonly waits?: ProcessorWaits
   /** Adds one entry to a group; what it throws is that entry's alone. */
   readonly encode: (group: G, entry: unknown) => void
   readonly maxPendingBytes: number
@@ -131,7 +133,7 @@ export class CommitQueue<G extends CommitGroup> {
   constructor(target: CommitTarget<G>, options: CommitOptions<G>) {
     this.#target = target
     this.#options = options
-    this.#pace = new InlinePolicy(options.mode)
+    this.#pace = new InlinePolicy(options.mode, options.waits)
     this.#nextOffset = target.nextOffset
     this.#lastOffset = target.nextOffset - 1
   }

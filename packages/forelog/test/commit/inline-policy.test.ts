@@ -42,7 +42,6 @@ describe('a group is committed', () => {
     const policy = new InlinePolicy('auto')
     commit(policy, 65, () => 0.08)
     policy.observe(50)
-    // The mean has to come down from the outlier, too.
     expect(commit(policy, 128, () => 0.08)).toBe(0)
     expect(commit(policy, 100, () => 0.08)).toBeGreaterThan(90)
   })
@@ -56,12 +55,49 @@ describe('a group is committed', () => {
       if (slow && policy.inline) blocked++
       policy.observe(slow ? 50 : 0.08)
     }
-    expect(blocked).toBeLessThan(8)
+    // Once for each trial: 64, 128, 256 and so on, and then one in 65,536 commits.
+    expect(blocked).toBeLessThan(11 + 1_000_000 / 65_536)
   })
 
-  it('inline most of the time on a fast disk that takes 5 ms once in ten thousand syncs', () => {
+  it('inline most of the time on a fast disk that takes 7 ms once in ten thousand syncs', () => {
     const policy = new InlinePolicy('auto')
-    expect(commit(policy, 1_000_000, (index) => (index % 10_000 === 9999 ? 5 : 0.08))).toBeGreaterThan(980_000)
+    expect(commit(policy, 1_000_000, (index) => (index % 10_000 === 9999 ? 7 : 0.08))).toBeGreaterThan(980_000)
+  })
+
+  it('inline on a busy machine: what a thread waited for a processor was not the disk', () => {
+    const stall = (index: number): number => (index % 20 === 19 ? 9 : 0.08)
+    const waiting = { take: () => 8.9 }
+    const busy = new InlinePolicy('auto', { ofThread: waiting, ofProcess: waiting })
+    expect(commit(busy, 10_000, stall)).toBeGreaterThan(9800)
+    const idle = { take: () => 0 }
+    expect(commit(new InlinePolicy('auto', { ofThread: idle, ofProcess: idle }), 10_000, stall)).toBeLessThan(1000)
+  })
+
+  it('inline although it stalls for some milliseconds now and then, where that makes the others wait for less than a millisecond on average', () => {
+    const idle = { take: () => 0 }
+    const policy = new InlinePolicy('auto', { ofThread: idle, ofProcess: idle })
+    expect(commit(policy, 100_000, (index) => (index % 200 === 199 ? 4.3 : 0.08))).toBeGreaterThan(99_000)
+  })
+
+  it('in the thread pool on a slow disk of a busy machine, where more was waited for a processor than a sync takes', () => {
+    const policy = new InlinePolicy('auto', { ofThread: { take: () => 1 }, ofProcess: { take: () => 30 } })
+    expect(commit(policy, 10_000, () => 8)).toBeLessThan(11)
+  })
+
+  it('in the thread pool when many syncs take some milliseconds, so that the others of the process don\'t wait for a millisecond on average', () => {
+    const policy = new InlinePolicy('auto')
+    let [inlineMs, cost] = [0, 0]
+    commit(policy, 100_000, (index) => {
+      const ms = index % 25 === 24 ? 4.3 : 0.08
+      if (policy.inline) {
+        inlineMs += ms
+        cost += (ms * ms) / 2
+      }
+      return ms
+    })
+    expect(cost).toBeGreaterThan(0)
+    expect(cost / inlineMs).toBeLessThan(2)
+    expect(inlineMs).toBeLessThan(1000)
   })
 
   it('hardly ever inline when one sync in ten thousand takes 50 ms: that would hold up the event loop for more than a rare moment', () => {
@@ -72,7 +108,7 @@ describe('a group is committed', () => {
       if (slow && policy.inline) blocked++
       return slow ? 50 : 0.08
     })
-    expect(blocked).toBeLessThan(8 + 1_000_000 / 65_536)
+    expect(blocked).toBeLessThan(11 + 1_000_000 / 65_536)
   })
 
   it('always, or never, inline when the caller says so', () => {
