@@ -27,6 +27,7 @@ const durable = 'acknowledged-is-durable.test.ts'
 const durableFile = 'files/durable-file.test.ts'
 const nodeFiles = 'files/node-file-system.test.ts'
 const activeFile = 'segments/active-file.test.ts'
+const inlinePolicy = 'commit/inline-policy.test.ts'
 const follow = 'reading/follow.test.ts'
 const cursors = 'cursors/cursors.test.ts'
 const ahead = 'cursors/ahead-of-the-log.test.ts'
@@ -356,6 +357,20 @@ export const mutants = [
     from: 'yield* this.#target.write(group, durably)',
     to: 'yield* this.#target.write(group, durably && group.count === 1)\n      if (durably && group.count > 1) {\n        ticket.waiters.resolveAll()\n        yield* this.#target.sync()\n      }',
     tests: [durable, queue, proofs],
+  },
+  {
+    name: 'a disk that has become slow goes on blocking the event loop',
+    file: 'commit/inline-policy.ts',
+    from: 'if (this.#credit < 0 || this.#meanMs > quickMs) this.#backOff(ms)',
+    to: '',
+    tests: [inlinePolicy],
+  },
+  {
+    name: 'the wait for a processor counts as the disk being slow',
+    file: 'commit/inline-policy.ts',
+    from: 'return Math.max(ms - waitedMs, Math.min(ms, usualMs))',
+    to: 'return waitedMs < 0 ? usualMs : ms',
+    tests: [inlinePolicy],
   },
   {
     name: 'a commit on the main thread is acknowledged before its sync',
