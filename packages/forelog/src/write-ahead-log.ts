@@ -36,7 +36,7 @@ import { openLog } from './recovery/open-log.js'
 import type { RecoveredLog, RecoveryReport, RecoveryRequest } from './recovery/recovered-log.js'
 import { EntryEncoder } from './segments/entry-encoder.js'
 import { lockName } from './segments/segment-name.js'
-import { type SegmentInfo, SegmentSet } from './segments/segment-set.js'
+import { type Segment, type SegmentInfo, SegmentSet } from './segments/segment-set.js'
 import { SegmentWriter } from './segments/segment-writer.js'
 import { entryWritable, type WritableOptions } from './streams/entry-writable.js'
 import { truncateBack, truncateFront } from './segments/truncation.js'
@@ -423,16 +423,24 @@ export class WriteAheadLog<in I = RawEntry | Uint8Array, out O = RawEntry> imple
 
   async #truncateFront(offset: number): Promise<void> {
     if (offset <= this.firstOffset) return
-    let removed: number
+    const before = [...this.#segments.live]
     try {
-      removed = await runPooled(truncateFront(this.#segments, this.#writer, offset))
+      await runPooled(truncateFront(this.#segments, this.#writer, offset))
     } catch (error) {
+      // A full disk may end it behind what had to be emptied to make room, which is gone all the same.
+      if (this.#segments.live[0] !== before[0]) this.#tellTruncatedFront(before)
       if (error instanceof WalError && !isNoSpace(error)) this.#queue.fail(error)
       throw error
     }
+    this.#tellTruncatedFront(before)
+  }
+
+  /** @param before the live segments that there were; the newest of them still is one */
+  #tellTruncatedFront(before: readonly Segment[]): void {
+    const removedSegments = before.indexOf(this.#segments.live[0] as Segment)
     this.#tail.wake()
-    this.#tellTruncation('front', 'call', removed)
-    this.#options.logger.info({ path: this.#options.directory, firstOffset: this.firstOffset, removedSegments: removed }, 'truncated the log in front')
+    this.#tellTruncation('front', 'call', removedSegments)
+    this.#options.logger.info({ path: this.#options.directory, firstOffset: this.firstOffset, removedSegments }, 'truncated the log in front')
   }
 
   /**

@@ -1,7 +1,9 @@
 /** The log on a disk that runs full, or fails: who is told what, and what is still possible afterwards. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, it } from 'vitest'
 import { utf8 } from '../src/entries/codecs.js'
 import { defineEntries } from '../src/entries/define-entries.js'
+import type { TruncateMessage } from '../src/diagnostics.js'
 import type { WalError } from '../src/errors.js'
 import type { SimulatedDisk } from '../src/testing/index.js'
 import { WriteAheadLog } from '../src/write-ahead-log.js'
@@ -74,6 +76,27 @@ describe('a disk without space', () => {
       expect(after.recovery.tornBytes).toBe(0)
       expect(await textsOf(after)).toEqual(['1 kept'])
     }
+  })
+
+  it('counts and tells what a truncation in front emptied, though there is no room for its mark even then', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk, { ...manual, maxSegmentSize: 300 })
+    while (log.segments().length < 6) await log.append(bytesOf(`entry ${log.lastOffset + 1}`))
+    const [, , , fourth] = log.segments()
+    const told: TruncateMessage[] = []
+    const take = (message: unknown): void => void told.push(message as TruncateMessage)
+    subscribe('forelog:truncate', take)
+    const full = failCalls(disk, isPlainWrite, 'ENOSPC')
+    await rejection('ERR_WAL_NO_SPACE', log.truncateBefore(fourth?.firstOffset as number))
+    unsubscribe('forelog:truncate', take)
+    expect(full.hits).toBe(2)
+    expect([log.state, log.firstOffset, log.stats().removedSegments]).toEqual(['open', fourth?.firstOffset, 3])
+    expect(told).toMatchObject([{ side: 'front', reason: 'call', removedSegments: 3, firstOffset: fourth?.firstOffset }])
+    healCalls(disk)
+    await log.close()
+    const again = await openOn(disk)
+    expect([again.firstOffset, again.lastOffset]).toEqual([fourth?.firstOffset, log.lastOffset])
+    await again.close()
   })
 
   it('is really full: appends fail until truncateBefore frees segments, on the full disk', async () => {
