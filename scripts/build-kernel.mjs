@@ -17,7 +17,7 @@ export async function kernelModule() {
   const { error, stderr } = await asc.main(
     [
       'kernel.ts',
-      ...['--outFile', 'kernel.wasm', '--runtime', 'stub', '--noAssert'],
+      ...['--outFile', 'kernel.wasm', '--runtime', 'stub', '--noAssert', '--enable', 'simd'],
       ...['--optimizeLevel', '3', '--shrinkLevel', '0', '--converge'],
       ...['--initialMemory', `${pages}`, '--maximumMemory', `${pages}`],
     ],

@@ -50,6 +50,17 @@ function contenders(size: number, letter: string): { count: number; ways: Record
         taken(JSON.parse(window.passingText))
       }
     },
+    'the same, of lists where it can be': () => {
+      const window = new PayloadWindow()
+      window.lookAtRun({ bytes, at: 0, firstOffset: 1, lengths, position: 0, ascii })
+      let at = 0
+      for (let index = 0; index < count; index++) {
+        const from = at + recordHeaderBytes
+        at = from + (lengths[index] as number)
+        window.moveTo(from, at, index)
+        taken(window.listedValue ?? JSON.parse(window.passingText))
+      }
+    },
   }
   return { count, ways }
 }

@@ -5,7 +5,7 @@
  *
  *     tables    16 KiB    of the checksum, made when the module starts
  *     lengths   128 KiB   payload bytes of each record, u32 little endian; and what else `walk` found
- *     staging   256 KiB   records, one behind the other, as docs/FORMAT.md has them; behind the first 64 KiB what `decode` makes of them
+ *     staging   256 KiB   records, one behind the other, as docs/FORMAT.md has them; behind the first 64 KiB what `decode` or `list` makes of them
  *
  * Whoever calls keeps within these: nothing is checked here. The plain TypeScript that does the same, and that this is
  * tested against, is in src/format/kernel.ts, with the measurements that decided between the two.
@@ -34,13 +34,16 @@ const groupBytes: usize = 20
 /** Where the last `verify` or `seal` left the CRC of the headers. */
 export let headersCrc: u32 = 0
 
-/** `decode` takes so many bytes of records at the most, and leaves their texts behind them. */
+/** `decode` and `list` take so many bytes of records at the most, and leave their texts behind them. */
 export const textBytesMost: u32 = 64 * 1024
 const texts: usize = staging + <usize>textBytesMost
 export const textsAt: u32 = <u32>texts
 
 /** Whether the last `decode` stopped in front of a text that has a unit above 255. */
 export let wide: u32 = 0
+
+/** Where the text ends that the last `list` made. */
+export let listedBytes: u32 = 0
 
 /** Whether all payloads that the last `verify` or `walk` found to hold were ASCII: 1 or 0. */
 export let ascii: u32 = 0
@@ -377,6 +380,96 @@ export function decode(count: u32, inTwo: u32): u32 {
       }
     }
     store<u32>(lengths + slot, <u32>((out - texts) >> shift))
+  }
+  return count
+}
+
+/** A bit for each of 64 bytes. */
+// @ts-ignore: decorator
+@inline
+function bitsOf(first: v128, second: v128, third: v128, fourth: v128): u64 {
+  return (
+    (<u64>(<u32>i8x16.bitmask(first) | (<u32>i8x16.bitmask(second) << 16))) | (<u64>(<u32>i8x16.bitmask(third) | (<u32>i8x16.bitmask(fourth) << 16)) << 32)
+  )
+}
+
+/** Of 64 bytes, those that are this one. */
+// @ts-ignore: decorator
+@inline
+function bitsOfByte(byte: u8, first: v128, second: v128, third: v128, fourth: v128): u64 {
+  const all = i8x16.splat(byte)
+  return bitsOf(i8x16.eq(first, all), i8x16.eq(second, all), i8x16.eq(third, all), i8x16.eq(fourth, all))
+}
+
+/**
+ * Makes one list of JSON of `count` payloads, which lie as for `decode`. Stops in front of one that has another type in the header before it
+ * than `type`, that is not ASCII, that ends within a string, or whose brackets outside of strings do not cancel out. How many it took.
+ *
+ * So the commas that stand between the payloads are in no string and in no bracket but the outermost, and that is closed by none of what is
+ * valid. Where the text is valid JSON, and has as many elements as payloads were taken, each payload is the text of one of them.
+ */
+export function list(count: u32, type: u32): u32 {
+  let out = texts
+  store<u8>(out, 0x5b)
+  out += 1
+  listedBytes = 1
+  const bracketBit = i8x16.splat(0x20)
+  for (let index: u32 = 0; index < count; index++) {
+    const slot = <usize>index << 2
+    let at = staging + <usize>load<u32>(starts + slot)
+    let left = load<u32>(lengths + slot)
+    // The first payload has no header before it here.
+    if (index > 0 && load<u8>(at - 5) != type) return index
+    // All ones or none: whether what is next is in a string.
+    let within: u64 = 0
+    let escaped: u64 = 0
+    let depth: i32 = 0
+    while (left > 0) {
+      const first = v128.load(at)
+      const second = v128.load(at, 16)
+      const third = v128.load(at, 32)
+      const fourth = v128.load(at, 48)
+      // What lies behind the payload is copied too, and written over by what comes next.
+      v128.store(out, first)
+      v128.store(out, second, 16)
+      v128.store(out, third, 32)
+      v128.store(out, fourth, 48)
+      const seen: u64 = left >= 64 ? 0xffffffffffffffff : (<u64>1 << left) - 1
+      if ((bitsOf(first, second, third, fourth) & seen) != 0) return index
+      let quotes = bitsOfByte(0x22, first, second, third, fourth) & seen
+      const backslashes = bitsOfByte(0x5c, first, second, third, fourth) & seen
+      if ((backslashes | escaped) != 0) {
+        // Every second one of a row of backslashes escapes what is behind it.
+        const odd: u64 = 0xaaaaaaaaaaaaaaaa
+        const begins = backslashes & ~escaped
+        const rows = (((begins << 1) | odd) - begins) ^ odd
+        quotes &= ~(rows ^ (backslashes | escaped))
+        escaped = (rows & backslashes) >> 63
+      }
+      let strings = quotes ^ (quotes << 1)
+      strings ^= strings << 2
+      strings ^= strings << 4
+      strings ^= strings << 8
+      strings ^= strings << 16
+      strings ^= strings << 32
+      strings ^= within
+      within = <u64>(<i64>strings >> 63)
+      const outside = seen & ~strings
+      // Both kinds of brackets: they differ in one bit, which no other two bytes that become these differ in.
+      const a = v128.or(first, bracketBit)
+      const b = v128.or(second, bracketBit)
+      const c = v128.or(third, bracketBit)
+      const d = v128.or(fourth, bracketBit)
+      depth += <i32>popcnt(bitsOfByte(0x7b, a, b, c, d) & outside) - <i32>popcnt(bitsOfByte(0x7d, a, b, c, d) & outside)
+      const step = left >= 64 ? 64 : left
+      at += step
+      out += step
+      left -= step
+    }
+    if (within != 0 || depth != 0) return index
+    store<u8>(out, 0x2c)
+    out += 1
+    listedBytes = <u32>(out - texts)
   }
   return count
 }

@@ -78,10 +78,12 @@ interface ViewCodec<In, Out = In> extends Codec<In, Out> {
   readonly [decodeText]?: (payload: TextPayload) => Out
 }
 
-/** How a codec is decoded that makes a value of a text, of which the value keeps no part. Registered as well. */
+/** How a codec is decoded that makes a value of a text by JSON.parse, so that the value keeps no part of it. Registered as well. */
 const decodeText: unique symbol = Symbol.for('forelog.codec.decodeText')
 
 interface TextPayload {
+  /** As JSON, if the payload was parsed as such already; else undefined. Absent in an older copy of the package. */
+  readonly listedValue?: unknown
   /** Throws where the payload is no valid UTF-8. */
   readonly passingText: string
 }
@@ -120,7 +122,7 @@ const jsonCodec: Codec<unknown> = textCodec(
       throw new WalError('ERR_WAL_DECODE', `the payload is no JSON: ${reasonOf(error)}`, { cause: error })
     }
   },
-  { keepsText: false },
+  { isJson: true },
 )
 
 /**
@@ -135,7 +137,7 @@ export const utf8: Codec<string> = textCodec(
     return value
   },
   (text) => text,
-  { keepsText: true },
+  { isJson: false },
 )
 
 /**
@@ -295,8 +297,8 @@ export function kindOf(value: unknown): string {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** A codec of values that have a text. `keepsText`: a value may hold on to a part of its text. */
-function textCodec<T>(textOf: (value: T) => string, valueOf: (text: string) => T, { keepsText }: { readonly keepsText: boolean }): Codec<T> {
+/** A codec of values that have a text. `isJson`: a value is what JSON.parse makes of it, and holds on to no part of it. */
+function textCodec<T>(textOf: (value: T) => string, valueOf: (text: string) => T, { isJson }: { readonly isJson: boolean }): Codec<T> {
   return Object.freeze<ViewCodec<T>>({
     encode(value) {
       const text = textOf(value)
@@ -314,7 +316,12 @@ function textCodec<T>(textOf: (value: T) => string, valueOf: (text: string) => T
     decode: (payload) => valueOf(textFrom(payload)),
     // A string never holds on to the bytes that it was made of.
     [decodeView]: (view) => valueOf(textFrom(view)),
-    ...(keepsText ? {} : { [decodeText]: (payload) => valueOf(passingTextOf(payload)) }),
+    ...(isJson && {
+      [decodeText]: (payload) => {
+        const listed = payload.listedValue as T | undefined
+        return listed === undefined ? valueOf(passingTextOf(payload)) : listed
+      },
+    }),
   })
 }
 

@@ -99,11 +99,14 @@ class RegistryAdapter implements EntryAdapter {
 /** Entries made from codecs: what `defineEntries` made, here or in another copy of the package, under this name and type. */
 class DefinedAdapter implements EntryAdapter {
   readonly #definitions: ReadonlyMap<number, NamedDefinition>
+  /** The same by type, for what is asked of each entry that is read: some nanoseconds less than the map takes. */
+  readonly #byType: readonly (NamedDefinition | undefined)[]
   readonly unfitForFormat1: string =
     'a log of format 1 needs entries that know where their payloads end, and codecs do not: open it with an EntryRegistry of classes that have readPayload'
 
   constructor(definitions: ReadonlyMap<number, NamedDefinition>) {
     this.#definitions = definitions
+    this.#byType = Array.from({ length: 256 }, (_, type) => definitions.get(type))
   }
 
   typeOf(entry: unknown): number {
@@ -142,7 +145,7 @@ class DefinedAdapter implements EntryAdapter {
   }
 
   decodeAmong(type: number, payloads: PayloadWindow, copy: boolean): CodecEntry {
-    const definition = this.#definitions.get(type)
+    const definition = this.#byType[type]
     if (definition === undefined) throw this.#unknown(type)
     try {
       return new CodecEntry(definition, decodeAmong(definition.codec, payloads, copy))

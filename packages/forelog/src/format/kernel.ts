@@ -66,6 +66,12 @@ export interface Texts {
   readonly stopped: boolean
 }
 
+/** Payloads that stand one behind the other as the elements of one list of JSON: if it is valid and has `count` elements. */
+export interface List {
+  readonly text: string
+  readonly count: number
+}
+
 /** Bytes that a stride takes at the most. */
 export const strideBytesMost: number = 64 * 1024
 
@@ -86,6 +92,12 @@ export interface RecordKernel {
    * faster than text by text.
    */
   texts?(run: RecordRun, index: number, from: number, mostBytes: number): Texts | undefined
+  /**
+   * The same of payloads that may be JSON: those of `type` as one list, of which none but itself makes an element (assembly/kernel.ts says
+   * why). It stops in front of one that is of another type, not ASCII, or no such element for sure. Undefined where that is the first one.
+   * Absent: no faster than text by text.
+   */
+  list?(run: RecordRun, index: number, from: number, type: number, mostBytes: number): List | undefined
   /** Fills in the headers of records whose types and payloads are there; the CRC of the headers. */
   seal(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): number
 }
@@ -162,6 +174,8 @@ interface KernelExports {
   readonly textBytesMost: { readonly value: number }
   readonly wide: { readonly value: number }
   decode(count: number, inTwo: number): number
+  readonly listedBytes: { readonly value: number }
+  list(count: number, type: number): number
   verify(count: number, lowOffset: number, crcBefore: number): number
   seal(count: number, lowOffset: number, crcBefore: number): void
 }
@@ -295,6 +309,16 @@ class WasmKernel implements RecordKernel {
     const ends = this.#lengths.slice(0, decoded)
     const units = ends[decoded - 1] as number
     return { text: inTwo ? this.#texts.toString('utf16le', 0, 2 * units) : this.#texts.toString('latin1', 0, units), ends, stopped: decoded < count }
+  }
+
+  list(run: RecordRun, index: number, from: number, type: number, mostBytes: number): List | undefined {
+    const exports = this.#exports
+    const count = exports.list(this.#stagePayloads(run, index, from, Math.min(mostBytes, this.#textBytesMost)), type)
+    if (count === 0) return undefined
+    const end = exports.listedBytes.value
+    // In place of the comma behind the last one.
+    this.#texts[end - 1] = 0x5d
+    return { text: this.#texts.toString('latin1', 0, end), count }
   }
 
   /** Copies the next payloads in, with what is between them, and says where they are; how many. */

@@ -208,3 +208,43 @@ describe('entries of payloads among others', () => {
     expect(value).toEqual(encoder.encode('abc'))
   })
 })
+
+describe('payloads of JSON among others', () => {
+  /** What a log makes of each: its value, or that it has none. */
+  function valuesOf(texts: readonly string[], arranged?: 'strided'): unknown[] {
+    const { window, places } = windowOf(texts.map((text) => encoder.encode(text)), true, arranged)
+    const adapter = adapterFor(defineEntries({ put: { type: 1, codec: json() } }))
+    return places.map(([from, to], index) => {
+      window.moveTo(from, to, index)
+      try {
+        return (adapter.decodeAmong(1, window, true) as { value: unknown }).value
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_WAL_DECODE' })
+        return undefined
+      }
+    })
+  }
+
+  function alone(text: string): unknown {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      return undefined
+    }
+  }
+
+  it('have the values that each has alone, or none, whatever stands beside them', () => {
+    const text = fc.oneof({ weight: 30, arbitrary: fc.json({ stringUnit: 'binary-ascii' }) }, { weight: 1, arbitrary: fc.constantFrom('', '1,2', '[3', '4]', '"a', 'b"', '"\\', '\\', 'x'.repeat(600), `"${'y'.repeat(600)}"`, 'null') })
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 80 }), fc.constantFrom(undefined, 'strided' as const), (texts, arranged) => {
+        expect(valuesOf(texts, arranged)).toEqual(texts.map(alone))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('are refused alone where they would make as many elements together', () => {
+    expect(valuesOf(['1', '2', '3', '4', '5,6', '[7', '8]', '9', '10'])).toEqual([1, 2, 3, 4, undefined, undefined, undefined, 9, 10])
+    expect(valuesOf(['1', '2', '3', '4', '{"a":1},{"b":2}', '{"c":[{}', '{}]}', '9'])).toEqual([1, 2, 3, 4, undefined, undefined, undefined, 9])
+  })
+})

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { embedded, kernelModule } from '../../../../scripts/build-kernel.mjs'
 import { crc32 } from '../../src/format/checksum.ts'
 import { instantiateKernel, plainKernel, recordKernel, type RecordKernel } from '../../src/format/kernel.ts'
-import { readU32, recordHeaderBytes } from '../../src/format/record.ts'
+import { readU32, recordHeaderBytes, type RecordRun } from '../../src/format/record.ts'
 
 const kernel = instantiateKernel() as RecordKernel
 
@@ -154,5 +154,92 @@ describe('the kernel', () => {
       },
     }
     expect(instantiateKernel(forbidding)).toBeUndefined()
+  })
+})
+
+describe('a list of JSON', () => {
+  const encoder = new TextEncoder()
+
+  /** Records whose headers hold nothing but types, with other bytes in front of some. */
+  function runOf(payloads: readonly { readonly text: string; readonly type: number }[], strided: boolean): { run: RecordRun; places: number[] } {
+    const pieces: Uint8Array[] = []
+    const starts: number[] = []
+    const places: number[] = []
+    const lengths: number[] = []
+    let at = 3
+    for (const [index, { text, type }] of payloads.entries()) {
+      const between = strided && index % 3 === 0 ? 50 : 0
+      const payload = encoder.encode(text)
+      pieces.push(new Uint8Array(between).fill(0x22), new Uint8Array(recordHeaderBytes).fill(0xe9).fill(type, 4, 5), payload)
+      at += between
+      starts.push(at - 3)
+      places.push(at + recordHeaderBytes)
+      lengths.push(payload.length)
+      at += recordHeaderBytes + payload.length
+    }
+    const bytes = new Uint8Array(Buffer.concat([new Uint8Array(3), ...pieces, new Uint8Array(7)]))
+    return { run: { bytes, at: 3, firstOffset: 1, lengths, position: 0, ascii: false, ...(strided && { starts }) }, places }
+  }
+
+  /** Whether a text ends outside of strings, and with as many brackets closed as opened; by one character after the other. */
+  function isContained(text: string): boolean {
+    let within = false
+    let depth = 0
+    for (let index = 0; index < text.length; index++) {
+      const character = text[index] as string
+      if (character > '\x7f') return false
+      if (character === '\\') index++
+      else if (character === '"') within = !within
+      else if (!within && '{['.includes(character)) depth++
+      else if (!within && '}]'.includes(character)) depth--
+    }
+    return !within && depth === 0
+  }
+
+  const rubbish = fc.array(fc.constantFrom('"', '\\', '{', '[', '}', ']', ',', ':', '1', 'é', '\x7f', '\0', ';', '\\"', '"a"', '[]', '{}', 'x'.repeat(61)), { maxLength: 60 }).map((parts) => parts.join(''))
+  const text = fc.oneof({ weight: 4, arbitrary: fc.json({ stringUnit: 'binary-ascii' }) }, { weight: 1, arbitrary: rubbish })
+
+  it('takes what ends outside of strings and brackets, of one type, as it is', () => {
+    // What a backslash outside of a string does is the one thing that is not looked at: there is no such JSON.
+    const sure = text.filter((each) => !/\\/.test(each.replace(/"(?:[^"\\]|\\.)*"/gs, '')))
+    const payloads = fc.array(fc.record({ text: sure, type: fc.constantFrom(1, 1, 1, 1, 1, 1, 2) }), { minLength: 1, maxLength: 30 })
+    fc.assert(
+      fc.property(payloads, fc.boolean(), fc.nat(29), (payloads, strided, from) => {
+        const first = from % payloads.length
+        const { run, places } = runOf(payloads, strided)
+        const { type } = payloads[first] as { type: number }
+        const list = kernel.list?.(run, first, places[first] as number, type, 64 * 1024)
+        const expected = payloads.slice(first)
+        const end = expected.findIndex((payload) => payload.type !== type || !isContained(payload.text))
+        const taken = end < 0 ? expected : expected.slice(0, end)
+        expect(list).toEqual(taken.length === 0 ? undefined : { text: `[${taken.map((payload) => payload.text).join(',')}]`, count: taken.length })
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('has the values that the payloads have, where it is valid and has as many, whatever the payloads are', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(text, fc.constantFrom('1,2', '[1', '2]', '', ' ', '],[', '1],[2', '"a', 'b"', '\\', '"\\', '{"a":1},{"b":2}')), { minLength: 1, maxLength: 12 }), (texts) => {
+        const { run, places } = runOf(texts.map((text) => ({ text, type: 1 })), false)
+        const list = kernel.list?.(run, 0, places[0] as number, 1, 64 * 1024)
+        let values: unknown
+        try {
+          values = JSON.parse((list as { text: string }).text)
+        } catch {
+          return
+        }
+        if ((values as unknown[]).length === list?.count) expect(values).toEqual(texts.slice(0, list.count).map((text) => JSON.parse(text) as unknown))
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  it('has no more than is asked for, and none of what the kernel has no room for', () => {
+    const { run, places } = runOf(Array.from({ length: 100 }, () => ({ text: '"'.padEnd(99, 'a') + '"', type: 1 })), false)
+    expect(kernel.list?.(run, 0, places[0] as number, 1, 109 * 3 + 100)?.count).toBe(4)
+    expect(kernel.list?.(run, 97, places[97] as number, 1, 64 * 1024)?.count).toBe(3)
+    const { run: large, places: at } = runOf([{ text: `"${'a'.repeat(64 * 1024)}"`, type: 1 }], false)
+    expect(kernel.list?.(large, 0, at[0] as number, 1, 64 * 1024)).toBeUndefined()
   })
 })
