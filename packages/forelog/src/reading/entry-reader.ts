@@ -226,6 +226,7 @@ export class EntryReader<E> {
       single: single !== undefined,
       chunkBytes: single?.chunkBytes,
       memory: this.#memory ?? single?.memory,
+      brief: single === undefined ? segments.brief : undefined,
     }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }

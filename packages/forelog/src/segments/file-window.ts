@@ -2,7 +2,7 @@
  * A piece of a file in memory that moves along with whoever reads: what was read once is not read again, and the memory
  * is that of the largest pieces asked for.
  *
- * Where a file is read in one direction, in the thread pool, the piece behind the loaded one is read while that is worked on:
+ * Where a file is read in one direction, in the thread pool (brief-reads.ts says when it is), the piece behind the loaded one is read while that is worked on:
  *
  *                 ┌────────────┬──────────────┐
  *     buffer      │            │ loaded       │               worked on
@@ -13,6 +13,7 @@
  */
 import type { DurableFile } from '../files/durable-file.js'
 import { step, type Steps } from '../steps.js'
+import type { BriefReads } from './brief-reads.js'
 
 export const defaultChunkBytes: number = 256 * 1024
 /** Where groups are larger than a chunk, chunks grow up to this. What is larger still is not read ahead. */
@@ -45,13 +46,16 @@ export class FileWindow {
   #ahead: Ahead | undefined
 
   readonly #readsAhead: boolean
+  readonly #brief: BriefReads | undefined
 
   /**
    * @param memory what pieces are loaded into, while that is large enough
    * @param readsAhead whether the next piece is read while one is worked on; not for who soon leaves off
+   * @param brief where it is known by it that reads are quick, they are made on this thread, and none ahead
    */
-  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes, memory: WindowMemory = [], readsAhead = true) {
+  constructor(file: DurableFile, fileBytes: number, chunkBytes: number = defaultChunkBytes, memory: WindowMemory = [], readsAhead = true, brief?: BriefReads) {
     this.#readsAhead = readsAhead
+    this.#brief = brief
     this.file = file
     this.fileBytes = fileBytes
     this.#chunkBytes = chunkBytes
@@ -99,7 +103,7 @@ export class FileWindow {
     this.#ahead = undefined
     if (ahead !== undefined && goesOn && this.available(position) <= ahead.at) yield* this.#moveTo(ahead, position)
     if (this.available(position) < wanted) yield* this.#read(position, wanted, Math.min(most, this.#chunkBytes))
-    if (this.#readsAhead && goesOn && wanted <= this.#chunkBytes && most > this.#chunkBytes) {
+    if (this.#readsAhead && goesOn && wanted <= this.#chunkBytes && most > this.#chunkBytes && this.#brief?.isBrief(this.#chunkBytes) !== true) {
       yield* step(
         () => undefined,
         async () => this.#readAhead(),
@@ -115,7 +119,8 @@ export class FileWindow {
     this.#start = position
     this.#at = 0
     this.#bytes = kept
-    this.#bytes += yield* this.file.read(target.subarray(kept, bytes), position + kept)
+    const room = target.subarray(kept, bytes)
+    this.#bytes += yield* this.#brief === undefined ? this.file.read(room, position + kept) : this.#brief.read(this.file, room, position + kept)
   }
 
   /** A buffer of at least `bytes`, with what is loaded from `position` on moved to its beginning. */
@@ -139,7 +144,8 @@ export class FileWindow {
     const at = this.#chunkBytes
     const buffer = this.#spare !== undefined && this.#spare.length >= at + bytes ? this.#spare : new Uint8Array(at + bytes)
     this.#spare = undefined
-    const read = this.file.beginRead(buffer.subarray(at, at + bytes), position)
+    const room = buffer.subarray(at, at + bytes)
+    const read = this.#brief === undefined ? this.file.beginRead(room, position) : this.#brief.begin(this.file, room, position)
     // What goes wrong is told to whoever comes for it, and to nobody where nobody comes.
     read.catch(() => {})
     this.#ahead = { position, buffer, at, read }

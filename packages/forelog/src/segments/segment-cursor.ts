@@ -12,6 +12,7 @@ import type { ChainPosition, Group } from '../format/group.js'
 import { blocksOf } from '../format/group-block.js'
 import { numbersPerGroup } from '../format/kernel.js'
 import { recordHeaderBytes, type RecordRun } from '../format/record.js'
+import type { BriefReads } from './brief-reads.js'
 import { FileWindow, type WindowMemory } from './file-window.js'
 import { GroupWalker, type WalkResult } from './group-walker.js'
 import { type RecordResult, RecordWalker } from './record-walker.js'
@@ -62,6 +63,8 @@ export interface CursorRequest {
   readonly memory?: WindowMemory | undefined
   /** False: of the segment only some is read, and what would be read ahead is not wanted. */
   readonly readsAhead?: boolean
+  /** Decides which reads are made on this thread; none: all in the pool, but of who blocks. */
+  readonly brief?: BriefReads | undefined
 }
 
 /** Groups from this size on are worth blocks. */
@@ -77,7 +80,7 @@ export class GroupCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory, request.readsAhead)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory, request.readsAhead, request.brief)
   }
 
   use(file: DurableFile): void {
@@ -220,7 +223,7 @@ export class RecordCursor implements SegmentCursor {
 
   constructor(request: CursorRequest, file: DurableFile, framingOf: FramingOf) {
     this.#request = request
-    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory, request.readsAhead)
+    this.#window = new FileWindow(file, request.segment.bytes, request.chunkBytes, request.memory, request.readsAhead, request.brief)
     const { segment, before } = request
     const place = request.at ?? (before === undefined ? segment.index.placeFor(request.from) : undefined)
     this.#walker = new RecordWalker(this.#window, place?.position ?? 0, place?.offset ?? segment.firstOffset, framingOf)

@@ -6,6 +6,7 @@ import { type DurableFile as File, DurableFile } from '../files/durable-file.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Steps } from '../steps.js'
 import type { Format } from '../format/record.js'
+import { BriefReads } from './brief-reads.js'
 import { IndexBudget, lastOf, SegmentIndex } from './segment-index.js'
 import { pathIn, segmentName } from './segment-name.js'
 
@@ -51,6 +52,8 @@ export class SegmentSet {
   readonly directory: string
   readonly format: Format
   readonly fileSystem: FileSystem
+  /** How quick it is to read the files. */
+  readonly brief: BriefReads = new BriefReads()
   /** As hexadecimal digits; none in format 1. Cursors tell by it that they belong to this log. */
   logId = ''
   #live: Segment[]
