@@ -1306,7 +1306,7 @@ export const mutants = [
     file: 'write-ahead-log.ts',
     from: '    if (offset <= this.firstOffset) return\n    await',
     to: '    await',
-    also: [{ file: 'write-ahead-log.ts', from: '    if (offset <= this.firstOffset) return\n    let', to: '    let' }],
+    also: [{ file: 'write-ahead-log.ts', from: '    if (offset <= this.firstOffset) return\n    const before', to: '    const before' }],
     tests: [truncation, log],
   },
   {
