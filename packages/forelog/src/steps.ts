@@ -65,18 +65,25 @@ const firstDetour = 64
  * held up by one of them at a time, ever more seldom.
  *
  * @param clock in milliseconds
+ * @param here what the procedure does on this thread; undefined where that is not as it should be, and the procedure is to tell
  */
-export function brieflyTogether<T, R>(things: readonly T[], procedure: (thing: T) => Steps<R>, clock: () => number = () => performance.now()): Steps<R[]> {
+export function brieflyTogether<T, R>(
+  things: readonly T[],
+  procedure: (thing: T) => Steps<R>,
+  here: (thing: T) => R | undefined = () => undefined,
+  clock: () => number = () => performance.now(),
+): Steps<R[]> {
+  const runHere = (thing: T): R => here(thing) ?? runBlocking(procedure(thing))
   return step(
-    () => things.map((thing) => runBlocking(procedure(thing))),
+    () => things.map(runHere),
     async () => {
       const results: R[] = []
       let detour = firstDetour
       let beganMs = clock()
+      let before = beganMs
       let lastLong = -Infinity
       while (results.length < things.length) {
-        const before = clock()
-        results.push(runBlocking(procedure(things[results.length] as T)))
+        results.push(runHere(things[results.length] as T))
         const after = clock()
         const isLong = after - before > briefMs
         if (isLong && results.length - lastLong <= nearby) {
@@ -88,6 +95,7 @@ export function brieflyTogether<T, R>(things: readonly T[], procedure: (thing: T
           await new Promise<void>((resolve) => setImmediate(resolve))
           beganMs = clock()
         }
+        before = isLong || beganMs > after ? clock() : after
       }
       return results
     },

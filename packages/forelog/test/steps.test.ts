@@ -67,7 +67,7 @@ describe('the same procedure for many things that take no time to speak of', () 
       }
       setImmediate(turn)
       try {
-        return await runPooled(brieflyTogether(numbers, procedure, () => now))
+        return await runPooled(brieflyTogether(numbers, procedure, undefined, () => now))
       } finally {
         running = false
       }
@@ -103,5 +103,17 @@ describe('the same procedure for many things that take no time to speak of', () 
       return 0
     })
     await expect(run()).rejects.toThrow('no 500')
+  })
+
+  it('asks for a result without a procedure first, and runs the procedure of those for which there is none', async () => {
+    const procedure = (thing: number): Steps<string> =>
+      step(
+        () => `procedure ${thing}`,
+        async () => `pool ${thing}`,
+      )
+    const here = (thing: number): string | undefined => (thing % 3 === 0 ? undefined : `here ${thing}`)
+    const expected = numbers.map((thing) => (thing % 3 === 0 ? `procedure ${thing}` : `here ${thing}`))
+    expect(await runPooled(brieflyTogether(numbers, procedure, here, () => 0))).toEqual(expected)
+    expect(runBlocking(brieflyTogether(numbers, procedure, here))).toEqual(expected)
   })
 })

@@ -56,6 +56,8 @@ export const nodeFileSystem: FileSystem = {
  * there (in /proc, for example), that tries again for ever.
  */
 function* makeDirectory(directory: string, mode: number): Steps<void> {
+  // As a rule it is there, and an error to say so takes several times as long.
+  if (yield* isDirectory(directory)) return
   const error = yield* tryToMake(directory, mode)
   if (error === undefined) return
   const above = dirname(directory)

@@ -20,6 +20,7 @@
  *     low-water mark   first offset that is still wanted u64
  *     durable mark     durable offset u64
  */
+import { crc32 as zlibCrc32 } from 'node:zlib'
 import { crc32 } from './checksum.js'
 import {
   controlType,
@@ -204,11 +205,8 @@ function readFields(bytes: Uint8Array, payload: number, frame: ControlFrame): Co
   switch (frame.kind) {
     case kinds.segmentHeader: {
       if (length !== payloadBytes.segmentHeader) return 'a segment header of a wrong length'
-      const header: SegmentHeader = { kind: 'segmentHeader', ...headerFields(bytes, fields), cut: flag }
-      const { segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs } = header
-      if ([segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs].some((number) => number > lastOffsetOfFormat2)) return 'a segment header with a number beyond 2^53'
-      if (firstOffset === 0 || segmentId === 0 || previousSegmentId >= segmentId) return 'a segment header with impossible numbers'
-      return header
+      const header = headerFields(new DataView(bytes.buffer, bytes.byteOffset + fields, payloadBytes.segmentHeader - commonBytes), hex(bytes, fields, 16), flag)
+      return contradictionIn(header) ?? header
     }
     case kinds.commit:
       return readCommit(bytes, fields, payload + length)
@@ -237,15 +235,36 @@ function readFields(bytes: Uint8Array, payload: number, frame: ControlFrame): Co
   }
 }
 
-function headerFields(bytes: Uint8Array, fields: number): Omit<SegmentHeader, 'kind' | 'cut'> {
-  const [segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs] = [16, 24, 32, 40, 48].map((from) => readU64(bytes, fields + from)) as [number, number, number, number, number]
-  return { logId: hex(bytes, fields, 16), segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs }
+/** What stands at the places of a segment header's fields. */
+function headerFields(fields: DataView, logId: string, cut: boolean): SegmentHeader {
+  return {
+    kind: 'segmentHeader',
+    logId,
+    segmentId: viewU64(fields, 16),
+    previousSegmentId: viewU64(fields, 24),
+    firstOffset: viewU64(fields, 32),
+    lowWaterMark: viewU64(fields, 40),
+    createdMs: viewU64(fields, 48),
+    cut,
+  }
 }
 
-/** What stands at the places of a segment header's fields, whether there is one or not. */
+/** As `readU64` of a record. */
+function viewU64(view: DataView, at: number): number {
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4)
+}
+
+function contradictionIn({ segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs }: SegmentHeader): string | undefined {
+  if (Math.max(segmentId, previousSegmentId, firstOffset, lowWaterMark, createdMs) > lastOffsetOfFormat2) return 'a segment header with a number beyond 2^53'
+  if (firstOffset === 0 || segmentId === 0 || previousSegmentId >= segmentId) return 'a segment header with impossible numbers'
+  return undefined
+}
+
+/** The same fields of a first record, whether there is a segment header or not. */
 export function segmentHeaderAsItStands(bytes: Uint8Array): Omit<SegmentHeader, 'kind'> & { readonly previous: number } {
   const fields = recordHeaderBytes + commonBytes
-  return { ...headerFields(bytes, fields), cut: (readU16(bytes, recordHeaderBytes + 6) & kindFlag) !== 0, previous: readU32(bytes, fields - 4) }
+  const view = new DataView(bytes.buffer, bytes.byteOffset + fields, payloadBytes.segmentHeader - commonBytes)
+  return { ...headerFields(view, hex(bytes, fields, 16), (readU16(bytes, recordHeaderBytes + 6) & kindFlag) !== 0), previous: readU32(bytes, fields - 4) }
 }
 
 /**
@@ -304,6 +323,56 @@ export function readSegmentHeader(bytes: Uint8Array, left: number): HeaderResult
     return { found: 'nothing', why: "the segment header's Offset field does not fit" }
   }
   return { found: 'header', header: read.content, frame: framed.frame }
+}
+
+/** Kind, version and flags of a header that does not cut, as one number. */
+const usualKind = (kinds.segmentHeader << 24) | (formatVersion << 16)
+
+/**
+ * Reads the headers of many segments, one after the other in the same memory, as `readSegmentHeader` does. A process that has just begun has none of
+ * this compiled: what counts there is how few steps it takes, and that as many as possible are calls of what is.
+ */
+export class SegmentHeaderReader {
+  /** What is to be read: a header, and no less. */
+  readonly bytes: Uint8Array
+  readonly #buffer: Buffer
+  readonly #record: DataView
+  readonly #fields: DataView
+  readonly #payload: Uint8Array
+
+  constructor() {
+    const buffer = Buffer.from(new ArrayBuffer(segmentHeaderBytes))
+    this.bytes = buffer
+    this.#buffer = buffer
+    this.#record = new DataView(buffer.buffer)
+    this.#fields = new DataView(buffer.buffer, recordHeaderBytes + commonBytes)
+    this.#payload = buffer.subarray(recordHeaderBytes)
+  }
+
+  read(left: number): HeaderResult {
+    const record = this.#record
+    const crc = record.getUint32(5)
+    const isUsual =
+      record.getUint8(4) === controlType &&
+      record.getUint32(recordHeaderBytes) === payloadBytes.segmentHeader - 4 &&
+      record.getUint32(recordHeaderBytes + 4) === usualKind &&
+      left >= segmentHeaderBytes &&
+      zlibCrc32(this.#payload) === crc
+    const header = isUsual ? headerFields(this.#fields, this.#buffer.toString('hex', recordHeaderBytes + commonBytes, recordHeaderBytes + commonBytes + 16), false) : undefined
+    // Whatever is not as it is as a rule is told as it is of any header.
+    if (header === undefined || contradictionIn(header) !== undefined || record.getUint32(0) !== lowHalf(header.firstOffset)) return readSegmentHeader(this.bytes, left)
+    const frame: ControlFrame = {
+      bytes: segmentHeaderBytes,
+      lowOffset: record.getUint32(0),
+      crc,
+      kind: kinds.segmentHeader,
+      version: formatVersion,
+      flags: 0,
+      salt: this.#buffer.toString('hex', saltAt, saltAt + saltBytes),
+      previous: record.getUint32(saltAt + saltBytes),
+    }
+    return { found: 'header', header, frame }
+  }
 }
 
 /** The chain of control records of one segment, as its writer goes on with it. */

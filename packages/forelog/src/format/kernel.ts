@@ -83,9 +83,9 @@ export interface RecordKernel {
   walk?(bytes: Uint8Array, at: number, available: number, request: StrideRequest): Stride | undefined
   /**
    * Checks the records at `at`: their offsets, from `firstOffset` on, their types, which are not that of control records, and the
-   * CRCs of their payloads. Undefined when one of them does not hold.
+   * CRCs of their payloads. Undefined when one of them does not hold. `crcBefore` is that of the headers in front of them.
    */
-  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): Verified | undefined
+  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number, crcBefore?: number): Verified | undefined
   /**
    * The texts of payloads of a run, from the one with this index on, which begins at `from`: of those that lie within `mostBytes`, but of
    * one at least. It stops in front of one that is not valid UTF-8. Undefined where that is the first one, or it is too large. Absent: no
@@ -108,8 +108,8 @@ const largePayloadBytes = 1024
 const smallRunBytes = 160
 
 export const plainKernel: RecordKernel = {
-  verify(bytes, at, lengths, count, firstOffset) {
-    const headersCrc = verifyPlain(bytes, at, lengths, 0, count, firstOffset, 0)
+  verify(bytes, at, lengths, count, firstOffset, crcBefore = 0) {
+    const headersCrc = verifyPlain(bytes, at, lengths, 0, count, firstOffset, crcBefore)
     return headersCrc === undefined ? undefined : { headersCrc, ascii: false }
   },
   seal: (bytes, at, lengths, count, firstOffset) => sealPlain(bytes, at, lengths, 0, count, firstOffset, 0),
@@ -220,18 +220,20 @@ class WasmKernel implements RecordKernel {
     this.#staging = new Uint8Array(memory.buffer, stagingAt.value, stagingBytes.value)
   }
 
-  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number): Verified | undefined {
-    let headersCrc = 0
+  verify(bytes: Uint8Array, at: number, lengths: Lengths, count: number, firstOffset: number, crcBefore = 0): Verified | undefined {
+    let headersCrc = crcBefore
     let ascii = true
     for (let index = 0, position = at; index < count; ) {
       const piece = this.#stage(bytes, position, lengths, index, count)
       if (piece.count === 0) {
-        const crc = verifyPlain(bytes, position, lengths, index, index + 1, firstOffset, headersCrc)
+        const from = index
+        const start = position
+        do position += recordHeaderBytes + (lengths[index++] as number)
+        while (index < count && (lengths[index] as number) >= largePayloadBytes)
+        const crc = verifyPlain(bytes, start, lengths, from, index, firstOffset, headersCrc)
         if (crc === undefined) return undefined
         headersCrc = crc
         ascii = false
-        position += recordHeaderBytes + (lengths[index] as number)
-        index++
         continue
       }
       if (this.#exports.verify(piece.count, (firstOffset + index) | 0, headersCrc) !== piece.count) return undefined

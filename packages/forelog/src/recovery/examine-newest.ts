@@ -132,7 +132,7 @@ function* walk(window: FileWindow, from: Walked, verifyBodies: boolean): Steps<W
       close = undefined
       continue
     }
-    const result = yield* walker.next(verifyBodies)
+    const result = verifyBodies ? yield* walker.verified() : yield* walker.next(false)
     if (result.found !== 'group') {
       const end = { position: walker.position, expected: walker.expected, lowWaterMark, close, proven, entries }
       return { end, lastClosed, failure: result.found === 'end' ? undefined : result }

@@ -5,18 +5,19 @@ import { join } from 'node:path'
 import { remedyOf, WalError } from '../errors.js'
 import { DurableFile } from '../files/durable-file.js'
 import { nodeFileSystem } from '../files/node-file-system.js'
-import { closeBytes, ControlChain, type ControlFrame, fromHex, readSegmentHeader, segmentHeaderBytes, type HeaderResult, type SegmentHeader } from '../format/control-record.js'
+import { closeBytes, ControlChain, type ControlFrame, fromHex, readSegmentHeader, segmentHeaderBytes, SegmentHeaderReader, type HeaderResult, type SegmentHeader } from '../format/control-record.js'
 import { readGroup } from '../format/group.js'
+import { BriefReads } from '../segments/brief-reads.js'
 import { FileWindow } from '../segments/file-window.js'
-import { type DirectoryNames, pathIn } from '../segments/segment-name.js'
+import { type DirectoryNames, pathIn, type SegmentName } from '../segments/segment-name.js'
 import { makeSegment } from '../segments/segment-set.js'
 import { brieflyTogether, type Steps, together } from '../steps.js'
 import { decideEnd, decideSegments, type FoundSegment, type SegmentsDecision } from './decide.js'
 import { examineNewest, type Walked } from './examine-newest.js'
 import { type LookRequest, mend, type RecoveredLog, type RecoveryRequest, refusal, rewriteVerified } from './recovered-log.js'
 
-/** The walk is one direction over a whole segment: with larger reads fewer ways into the thread pool (`npm run bench -- --only 8`). */
-const walkedChunkBytes = 512 * 1024
+/** Pieces that stay in the processor's own memory while they are worked on (`npm run bench -- --only 8`). */
+const walkedChunkBytes = 256 * 1024
 
 export interface ReadSegment {
   readonly found: FoundSegment
@@ -27,8 +28,9 @@ export interface ReadSegment {
 export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames): Steps<RecoveredLog> {
   const { directory } = request
   // Others than that of the machine may take their time for a call, or count them.
-  const forAll = request.fileSystem === nodeFileSystem ? brieflyTogether : together
-  const segments = yield* forAll(names.segments, ({ name, id, firstOffset }) => readHeader(request, name, id, firstOffset as number))
+  const isNode = request.fileSystem === nodeFileSystem
+  const read = ({ name, id, firstOffset }: SegmentName): Steps<ReadSegment> => readHeader(request, name, id, firstOffset as number)
+  const segments = yield* isNode ? brieflyTogether(names.segments, read, headersAtOnce(request)) : together(names.segments, read)
   const newest = segments.at(-1) as ReadSegment
   const { name, id } = newest.found
   const path = join(directory, name)
@@ -43,7 +45,7 @@ export function* recoverFormat2(request: RecoveryRequest, names: DirectoryNames)
   let examined
   let closeRecord: Uint8Array | undefined
   try {
-    const window = new FileWindow(file, newest.fileBytes, walkedChunkBytes)
+    const window = new FileWindow(file, newest.fileBytes, walkedChunkBytes, [], true, isNode ? new BriefReads() : undefined)
     examined = yield* examineNewest(window, header, { nextOffset: header.firstOffset, salt: frame.salt, previous: frame.crc })
     if (examined.end.close !== undefined) closeRecord = yield* readCloseRecord(file, examined.end.position)
   } finally {
@@ -144,12 +146,40 @@ export function* readHeader(request: LookRequest, name: string, id: number, firs
     const fileBytes = yield* file.size()
     const bytes = new Uint8Array(Math.min(segmentHeaderBytes, fileBytes))
     const read = yield* file.read(bytes, 0)
-    const result = readSegmentHeader(bytes.subarray(0, read), fileBytes)
-    const header = fileBytes === 0 ? 'empty' : result.found === 'header' ? result.header : { broken: result.why }
-    return { found: { name, id, firstOffset, header }, fileBytes, result }
+    return segmentOf(name, id, firstOffset, fileBytes, readSegmentHeader(bytes.subarray(0, read), fileBytes))
   } finally {
     yield* file.close()
   }
+}
+
+/**
+ * The same without a way round, where nothing is unusual: of thousands of segments the calls to the system alone should take their time. Undefined where
+ * a call fails, or reads less than it could: `readHeader` says what is wrong.
+ */
+function headersAtOnce({ fileSystem, directory }: LookRequest): (segment: SegmentName) => ReadSegment | undefined {
+  const options = { access: 'read' } as const
+  const headers = new SegmentHeaderReader()
+  return ({ name, id, firstOffset }) => {
+    try {
+      const file = fileSystem.openSync(pathIn(directory, name), options)
+      let fileBytes: number
+      let read: number
+      try {
+        fileBytes = file.sizeSync()
+        read = file.readSync(headers.bytes, 0)
+      } finally {
+        file.closeSync()
+      }
+      return read === segmentHeaderBytes && read <= fileBytes ? segmentOf(name, id, firstOffset as number, fileBytes, headers.read(fileBytes)) : undefined
+    } catch {
+      return undefined
+    }
+  }
+}
+
+function segmentOf(name: string, id: number, firstOffset: number, fileBytes: number, result: HeaderResult): ReadSegment {
+  const header = fileBytes === 0 ? 'empty' : result.found === 'header' ? result.header : { broken: result.why }
+  return { found: { name, id, firstOffset, header }, fileBytes, result }
 }
 
 function* syncEmptied(request: RecoveryRequest, name: string): Steps<void> {

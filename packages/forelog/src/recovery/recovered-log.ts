@@ -84,6 +84,8 @@ export interface Mending {
 }
 
 const chunkBytes = 1024 * 1024
+/** As a rule the last group is all that is written again: up to this it is read at once, into memory of its size. */
+const atOnceBytes = 4 * chunkBytes
 
 /**
  * Carries a decision out; the newest segment, open for writing. Each step leaves a log for which the same decision is made
@@ -129,7 +131,7 @@ export function* rewriteVerified(
   to: number,
   verified: (bytes: Uint8Array, left: number) => { readonly whole: number } | { readonly more: number },
 ): Steps<void> {
-  const window = new FileWindow(file, to, chunkBytes)
+  const window = new FileWindow(file, to, to - from <= atOnceBytes ? to - from : chunkBytes)
   let wanted = 1
   for (let position = from; position < to; ) {
     const loaded = yield* window.load(position, wanted)

@@ -2,8 +2,11 @@
  * Walks a segment of format 2 group by group, from any place where the chain is known.
  */
 import type { Steps } from '../steps.js'
+import { BodyCheck } from '../format/body-check.js'
+import type { Commit } from '../format/control-record.js'
 import { isSmallCommit, type ChainPosition, type Group, type GroupFailure, readGroup } from '../format/group.js'
 import { recordKernel, type Stride, strideBytesMost } from '../format/kernel.js'
+import { recordHeaderBytes } from '../format/record.js'
 import type { FileWindow } from './file-window.js'
 
 export type WalkResult =
@@ -17,6 +20,8 @@ const strideBytesLeast = 4 * 1024
 /** Behind a group of so many bytes that was passed over unread, the next one is expected to be as large: its commit is read alone. */
 const passedOverBytes = 64 * 1024
 const commitReadBytes = 8 * 1024
+/** A larger group that is only to be verified is not loaded whole: what is read into the same memory again and again stays in the processor's. */
+const loadedWholeBytes = 512 * 1024
 
 export class GroupWalker {
   readonly window: FileWindow
@@ -65,16 +70,48 @@ export class GroupWalker {
   }
 
   /**
+   * As `next(true)`, for who wants nothing of the group but to know that it is whole.
+   *
+   * @param wholeBytes larger ones are verified in pieces
+   */
+  *verified(wholeBytes: number = loadedWholeBytes): Steps<WalkResult> {
+    const before = this.#expected
+    const result = yield* this.next((group) => group.bytes <= wholeBytes)
+    if (result.found !== 'group' || result.group.content.kind !== 'commit' || result.group.bytes <= wholeBytes) return result
+    if (yield* this.#holds(result.group, result.group.content, result.position)) return result
+    // Read as a whole it is told what is wrong.
+    this.#position = result.position
+    this.#expected = before
+    return yield* this.next(true)
+  }
+
+  *#holds(group: Group, commit: Commit, position: number): Steps<boolean> {
+    const { window } = this
+    const check = new BodyCheck(commit)
+    const end = position + group.bytes
+    for (let from = position + group.frame.bytes; from < end; ) {
+      const loaded = yield* window.load(from, Math.min(recordHeaderBytes, end - from))
+      const at = window.indexOf(from)
+      const taken = check.take(window.bytes, at, at + Math.min(loaded, end - from))
+      if (taken === undefined || taken === 0) return false
+      from += taken
+    }
+    return check.holds
+  }
+
+  /**
    * Steps over several small groups at once, of what is loaded; undefined: the next one is none of those, and `step` says what it is. The
    * records of those that reach beyond `from` are verified, and no group is taken that begins behind `last`.
    */
   stride(from: number, last: number): Stride | undefined {
-    const kernel = recordKernel()
     const { window } = this
     const position = this.#position
     const at = window.indexOf(position)
     const available = Math.min(window.available(position), this.#strideBytes)
-    if (kernel.walk === undefined || !isSmallCommit(window.bytes, at, available)) return undefined
+    // Asked first: making the kernel takes a tenth of what opening a log costs that was closed.
+    if (!isSmallCommit(window.bytes, at, available)) return undefined
+    const kernel = recordKernel()
+    if (kernel.walk === undefined) return undefined
     const { nextOffset, salt, previous } = this.#expected
     const stride = kernel.walk(window.bytes, at, available, { nextOffset, salt, previous, from, last })
     if (stride === undefined) return undefined

@@ -9,7 +9,9 @@ import {
   readControlContent,
   readControlFrame,
   readSegmentHeader,
+  SegmentHeaderReader,
 } from '../../src/format/control-record.js'
+import { crc32 } from '../../src/format/checksum.js'
 import { readSegment2 } from '../support/reference-reader.js'
 import { concat, flipBit, kinds, leb128, SegmentBuilder, type SegmentFields, skippable, u32, u64 } from '../support/reference-writer.js'
 
@@ -294,6 +296,33 @@ describe('the header of a segment', () => {
   it('is refused as of a later version (row K)', () => {
     const later = new SegmentBuilder(fields, { version: 7 }).bytes()
     expect(readSegmentHeader(later, later.length)).toMatchObject({ found: 'unsupported', why: expect.stringContaining('version 7') as string })
+  })
+
+  it('says the same where many are read one after the other, with fields of any value, any bit flipped, and any CRC that holds', () => {
+    const reader = new SegmentHeaderReader()
+    const same = (bytes: Uint8Array, left: number): string => {
+      reader.bytes.set(bytes)
+      const result = reader.read(left)
+      expect(result).toEqual(readSegmentHeader(bytes, left))
+      return result.found
+    }
+    const number = fc.oneof(fc.nat(5), fc.maxSafeNat(), fc.constant(Number.MAX_SAFE_INTEGER))
+    const anyFields = fc.record({ segmentId: number, previousId: number, firstOffset: number, lowWaterMark: number, createdMs: number, salt: fc.bigInt(0n, 2n ** 64n - 1n), previous: fc.nat(0xffff_ffff) })
+    const seen = new Set<string>()
+    fc.assert(
+      fc.property(anyFields, fc.boolean(), fc.option(fc.tuple(fc.nat(84), fc.nat(7))), fc.boolean(), fc.constantFrom(84, 85, 86, 5000), (numbers, cut, flip, sealed, left) => {
+        const bytes = new SegmentBuilder({ ...fields, ...numbers, ...(cut && { cut: true }) }).bytes()
+        const damaged = flip === null ? bytes : flipBit(bytes, ...flip)
+        if (sealed) new DataView(damaged.buffer, damaged.byteOffset).setUint32(5, crc32(damaged, 9))
+        seen.add(same(damaged, left))
+      }),
+      { numRuns: 2000 },
+    )
+    expect([...seen].sort()).toEqual(['contradiction', 'header', 'nothing', 'unsupported'])
+    const whole = new SegmentBuilder(fields).bytes()
+    for (let position = 0; position < whole.length; position++) {
+      for (let bit = 0; bit < 8; bit++) expect(same(flipBit(whole, position, bit), whole.length)).toBe('nothing')
+    }
   })
 })
 
