@@ -79,11 +79,44 @@ function look(table: usize, byte: u32): u32 {
   return load<u32>(tables + (table << 10) + ((byte & 0xff) << 2))
 }
 
-/** Four bytes, of which the last one has `behind` more behind it. */
+/**
+ * Four bytes, of which the last one has `behind` more behind it. The place of a byte in a table takes one shift and one mask, and where the table lies is
+ * part of the instruction that loads, which wants a constant: hence four functions. That is 3 instructions for a byte instead of 5.
+ */
 // @ts-ignore: decorator
 @inline
-function fold(word: u32, behind: usize): u32 {
-  return look(behind + 3, word) ^ look(behind + 2, word >>> 8) ^ look(behind + 1, word >>> 16) ^ look(behind, word >>> 24)
+function fold12(word: u32): u32 {
+  return (
+    (load<u32>((word << 2) & 0x3fc, tables + 15 * 1024) ^ load<u32>((word >>> 6) & 0x3fc, tables + 14 * 1024)) ^
+    (load<u32>((word >>> 14) & 0x3fc, tables + 13 * 1024) ^ load<u32>((word >>> 22) & 0x3fc, tables + 12 * 1024))
+  )
+}
+
+// @ts-ignore: decorator
+@inline
+function fold8(word: u32): u32 {
+  return (
+    (load<u32>((word << 2) & 0x3fc, tables + 11 * 1024) ^ load<u32>((word >>> 6) & 0x3fc, tables + 10 * 1024)) ^
+    (load<u32>((word >>> 14) & 0x3fc, tables + 9 * 1024) ^ load<u32>((word >>> 22) & 0x3fc, tables + 8 * 1024))
+  )
+}
+
+// @ts-ignore: decorator
+@inline
+function fold4(word: u32): u32 {
+  return (
+    (load<u32>((word << 2) & 0x3fc, tables + 7 * 1024) ^ load<u32>((word >>> 6) & 0x3fc, tables + 6 * 1024)) ^
+    (load<u32>((word >>> 14) & 0x3fc, tables + 5 * 1024) ^ load<u32>((word >>> 22) & 0x3fc, tables + 4 * 1024))
+  )
+}
+
+// @ts-ignore: decorator
+@inline
+function fold0(word: u32): u32 {
+  return (
+    (load<u32>((word << 2) & 0x3fc, tables + 3 * 1024) ^ load<u32>((word >>> 6) & 0x3fc, tables + 2 * 1024)) ^
+    (load<u32>((word >>> 14) & 0x3fc, tables + 1 * 1024) ^ load<u32>((word >>> 22) & 0x3fc, tables + 0 * 1024))
+  )
 }
 
 /** The register behind `length` bytes, by 16 at a time. */
@@ -92,17 +125,17 @@ function fold(word: u32, behind: usize): u32 {
 function run(at: usize, length: u32, register: u32): u32 {
   let left = length
   while (left >= 16) {
-    register = fold(load<u32>(at) ^ register, 12) ^ fold(load<u32>(at, 4), 8) ^ fold(load<u32>(at, 8), 4) ^ fold(load<u32>(at, 12), 0)
+    register = fold12(load<u32>(at) ^ register) ^ fold8(load<u32>(at, 4)) ^ fold4(load<u32>(at, 8)) ^ fold0(load<u32>(at, 12))
     at += 16
     left -= 16
   }
   if (left >= 8) {
-    register = fold(load<u32>(at) ^ register, 4) ^ fold(load<u32>(at, 4), 0)
+    register = fold4(load<u32>(at) ^ register) ^ fold0(load<u32>(at, 4))
     at += 8
     left -= 8
   }
   if (left >= 4) {
-    register = fold(load<u32>(at) ^ register, 0)
+    register = fold0(load<u32>(at) ^ register)
     at += 4
     left -= 4
   }
@@ -142,7 +175,7 @@ function highBits(at: usize, length: u32): u64 {
 // @ts-ignore: decorator
 @inline
 function runHeader(at: usize, register: u32): u32 {
-  const eight = fold(load<u32>(at) ^ register, 4) ^ fold(load<u32>(at, 4), 0)
+  const eight = fold4(load<u32>(at) ^ register) ^ fold0(load<u32>(at, 4))
   return (eight >>> 8) ^ look(0, eight ^ load<u8>(at, 8))
 }
 

@@ -292,7 +292,15 @@ function readCommit(bytes: Uint8Array, fields: number, end: number): Commit | st
     if (at >= end) return 'a commit whose lengths are not what it counts'
     let byte = bytes[at++] as number
     let length = byte & 0x7f
-    // Most lengths have one byte or two.
+    // Most lengths have one byte or two: these take no multiplication.
+    if (byte >= 0x80 && at < end) {
+      const second = bytes[at] as number
+      if (second > 0 && second < 0x80) {
+        length |= second << 7
+        byte = second
+        at++
+      }
+    }
     for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
       if (at >= end || factor > 0x1000_0000) return 'a commit whose lengths are not what it counts'
       byte = bytes[at++] as number
