@@ -53,10 +53,10 @@ export interface ReadRange {
 /** Entries between two loads at the most, and of one batch: so many are decoded before the caller sees the first one. */
 const entriesPerLoad = 512
 /**
- * Bytes of payloads that are decoded ahead of who takes them one by one. Many small ones: JSON.parse takes a fifth longer where it
- * runs for one value alone. Few large ones: what is held while the collector comes by makes it hold twice as much.
+ * Bytes of payloads that are decoded ahead of who takes them one by one. Many small ones: JSON.parse takes longer where it runs for one value
+ * alone, and a list of many is as long (entries/payload-window.ts). Few large ones: what is held while the collector comes by makes it hold twice as much.
  */
-const bytesAhead = 64 * 1024
+const bytesAhead = 16 * 1024
 /**
  * A batch of so many entries ends once it has so many bytes, too. What is decoded and not yet looked at is alive when the collector of young
  * objects comes by, and enough of that makes it take more memory, for good (bench/micro/memory.ts). Tiny entries go by `entriesPerLoad` alone.

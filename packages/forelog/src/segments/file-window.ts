@@ -18,6 +18,8 @@ import type { BriefReads } from './brief-reads.js'
 export const defaultChunkBytes: number = 256 * 1024
 /** Where groups are larger than a chunk, chunks grow up to this. What is larger still is not read ahead. */
 const largestChunkBytes = 4 * 1024 * 1024
+/** By so much: twice a group would be memory for nothing. */
+const chunkStepBytes = 256 * 1024
 
 /** What a window reads into. Whoever hands it on to another one looks at nothing any more that the first one had loaded. */
 export type WindowMemory = readonly (Uint8Array | undefined)[]
@@ -97,7 +99,7 @@ export class FileWindow {
   *load(position: number, bytes: number, most: number = Infinity): Steps<number> {
     const wanted = Math.min(bytes, this.left(position))
     if (this.available(position) >= wanted) return this.available(position)
-    if (wanted > this.#chunkBytes) this.#chunkBytes = Math.max(this.#chunkBytes, Math.min(largestChunkBytes, 2 ** Math.ceil(Math.log2(wanted))))
+    if (wanted > this.#chunkBytes) this.#chunkBytes = Math.max(this.#chunkBytes, Math.min(largestChunkBytes, Math.ceil(wanted / chunkStepBytes) * chunkStepBytes))
     const goesOn = this.#bytes > 0 && position >= this.#start && position <= this.#start + this.#bytes
     const ahead = this.#ahead
     this.#ahead = undefined
