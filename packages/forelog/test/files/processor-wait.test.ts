@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { availableParallelism } from 'node:os'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ProcessorWait } from '../../src/files/processor-wait.js'
 
@@ -21,6 +23,44 @@ describe('the wait for a processor', () => {
     // What was told is not told again: nobody waits longer than the time that has passed.
     const again = ofThread.take()
     expect(again).toBeLessThanOrEqual(performance.now() - beganMs)
+  })
+
+  it('is still counted behind a look at a thread that had just ended, or for which there was no descriptor left', () => {
+    const threads = mkdtempSync(join(tmpdir(), 'forelog-threads-'))
+    try {
+      mkdirSync(join(threads, '1'))
+      // It has ended: its name was listed, and nothing is behind it any more.
+      mkdirSync(join(threads, '2'))
+      const waits = (ms: number): void => writeFileSync(join(threads, '1', 'schedstat'), `5000000 ${ms * 1e6} 7\n`)
+      waits(3)
+      const wait = ProcessorWait.ofProcess(threads)
+      expect(wait.take()).toBe(3)
+      waits(10)
+      expect(wait.take()).toBe(7)
+      // Any other error than that there is no such file.
+      renameSync(join(threads, '1'), join(threads, 'aside'))
+      writeFileSync(join(threads, '1'), '')
+      expect(wait.take()).toBe(0)
+      rmSync(join(threads, '1'))
+      renameSync(join(threads, 'aside'), join(threads, '1'))
+      waits(11)
+      expect(wait.take()).toBe(1)
+    } finally {
+      rmSync(threads, { recursive: true })
+    }
+  })
+
+  it('is 0 where nobody counts it, and nobody is asked again', () => {
+    const threads = mkdtempSync(join(tmpdir(), 'forelog-threads-'))
+    try {
+      mkdirSync(join(threads, '1'))
+      const wait = ProcessorWait.ofProcess(threads)
+      expect(wait.take()).toBe(0)
+      writeFileSync(join(threads, '1', 'schedstat'), '5000000 3000000 7\n')
+      expect(wait.take()).toBe(0)
+    } finally {
+      rmSync(threads, { recursive: true })
+    }
   })
 
   it.runIf(counted && availableParallelism() <= 8)('is seen when others have all of them', async () => {
