@@ -63,7 +63,7 @@ describe('reads of pieces', () => {
 
   it('go to the pool where they are large', async () => {
     const reads = await played(() => 0.05)
-    await read(reads, 3, 2 * 1024 * 1024 + 1)
+    await read(reads, 3, 512 * 1024 + 1)
     expect(reads.made).toEqual(['pool', 'pool', 'pool'])
   })
 
