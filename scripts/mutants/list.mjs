@@ -1399,8 +1399,8 @@ export const mutants = [
   {
     name: 'format 1: segments are removed in front without a directory sync',
     file: 'segments/truncation.ts',
-    from: '    yield* syncDirectory(segments.fileSystem, segments.directory)\n  }\n  yield* segments.closeUnused()\n  return count',
-    to: '  }\n  yield* segments.closeUnused()\n  return count',
+    from: '    yield* syncDirectory(segments.fileSystem, segments.directory)\n  }\n  yield* segments.closeUnused()\n}',
+    to: '  }\n  yield* segments.closeUnused()\n}',
     tests: [truncation, proofs],
   },
   {
@@ -1716,9 +1716,9 @@ export const mutants = [
   },
   {
     name: 'retention: a file that could not be removed is forgotten',
-    file: 'retention/retention-keeper.ts',
-    from: '        why = error as Error\n',
-    to: '        why = error as Error\n        segments.forgetDead(segment)\n',
+    file: 'segments/truncation.ts',
+    from: 'failure = error as Error\n',
+    to: 'failure = error as Error\n      segments.forgetDead(segment)\n',
     tests: [retention],
   },
   {

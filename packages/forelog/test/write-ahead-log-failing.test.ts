@@ -99,6 +99,29 @@ describe('a disk without space', () => {
     await again.close()
   })
 
+  it('has a truncation in front empty as well what an earlier one had no room to remove, so that a crash leaves a log that opens', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk, { ...manual, maxSegmentSize: 300 })
+    while (log.segments().length < 8) await log.append(bytesOf(`entry ${log.lastOffset + 1}`))
+    const before = log.segments()
+    // A file system that copies on write needs room to drop a name.
+    const kept = failCalls(disk, ({ kind }) => kind === 'remove', 'ENOSPC')
+    await rejection('ERR_WAL_NO_SPACE', log.truncateBefore(before[2]?.firstOffset as number))
+    expect([kept.hits, log.state, log.firstOffset]).toEqual([2, 'open', before[2]?.firstOffset])
+    healCalls(disk)
+    // Now there is no room for the mark either, not even once something was emptied.
+    const full = failCalls(disk, isPlainWrite, 'ENOSPC')
+    await rejection('ERR_WAL_NO_SPACE', log.truncateBefore(before[4]?.firstOffset as number))
+    expect(full.hits).toBe(2)
+    const { firstOffset, lastOffset } = log
+    expect(firstOffset).toBe(before[4]?.firstOffset)
+    const again = await openOn(disk.afterCrash())
+    expect([again.firstOffset, again.lastOffset]).toEqual([firstOffset, lastOffset])
+    await again.close()
+    healCalls(disk)
+    await log.close()
+  })
+
   it('is really full: appends fail until truncateBefore frees segments, on the full disk', async () => {
     const disk = newDisk({ capacityBytes: 64 * 1024 })
     const log = await openOn(disk, { maxSegmentSize: 8 * 1024, sync: 'manual' })

@@ -11,14 +11,13 @@
 import type { Execute } from '../commit/commit-queue.js'
 import type { CursorNeeds } from '../cursors/known-cursors.js'
 import { isNoSpace, WalError } from '../errors.js'
-import { removeFile, syncDirectory } from '../files/durable-file.js'
 import type { Logger } from '../logger.js'
 import type { RetentionOptions } from '../options.js'
 import type { Segment, SegmentSet } from '../segments/segment-set.js'
 import type { SegmentWriter } from '../segments/segment-writer.js'
-import { freeFront, truncateFront } from '../segments/truncation.js'
+import { freeFront, removeDead, truncateFront } from '../segments/truncation.js'
 import type { RetentionStats } from '../stats.js'
-import { runPooled, type Steps } from '../steps.js'
+import { runPooled } from '../steps.js'
 import { bytesOf, countBeyondLimits, planRetention, type RetentionPlan, type RetentionResult } from './plan-retention.js'
 
 export interface RetentionHost {
@@ -181,8 +180,7 @@ export class RetentionKeeper {
       const isDone = plan.count === 0 || offset <= writer.firstOffset
       try {
         if (!isDone && segments.format === 1) await execute(truncateFront(segments, writer, offset))
-        // Dead at once: where a full disk refuses the next round, what it empties has to follow on what is empty.
-        else if (!isDone) segments.leaveDead(await execute(freeFront(segments, writer, offset)))
+        else if (!isDone) await execute(freeFront(segments, writer, offset))
       } catch (error) {
         // What went by then is no part of the log any more, whatever becomes of the run.
         const dropped = this.#droppedSince(before, plan)
@@ -208,29 +206,12 @@ export class RetentionKeeper {
   /** What can't be removed is no part of the log, and harms nobody: the next run tries again, and so does the next opening. */
   async #removeDead(): Promise<void> {
     const { segments } = this.#host
-    if (segments.dead.length === 0) return
-    let why: Error | undefined
-    for (const segment of segments.dead) {
-      try {
-        await runPooled(removeFile(segments.fileSystem, segment.path))
-        segments.forgetDead(segment)
-      } catch (error) {
-        why = error as Error
-      }
-    }
     try {
-      await runPooled(this.#settleNames())
+      await runPooled(removeDead(segments, segments.dead))
     } catch (error) {
-      if (error instanceof WalError && !isNoSpace(error)) this.#host.onFailure(error)
+      if (error instanceof WalError && error.code === 'ERR_WAL_SYNC_FAILED') this.#host.onFailure(error)
       throw error
     }
-    if (why !== undefined) throw why
-  }
-
-  *#settleNames(): Steps<void> {
-    const { segments } = this.#host
-    yield* syncDirectory(segments.fileSystem, segments.directory)
-    yield* segments.closeUnused()
   }
 
   #note(result: RetentionResult): void {

@@ -12,23 +12,21 @@ import { damage } from './segment-cursor.js'
 import type { Segment, SegmentSet } from './segment-set.js'
 import type { SegmentWriter } from './segment-writer.js'
 
-/** Makes `offset` the first one that is wanted, durably; how many segments that freed. */
-export function* truncateFront(segments: SegmentSet, writer: SegmentWriter, offset: number): Steps<number> {
+/** Makes `offset` the first one that is wanted, durably, and removes what that frees. */
+export function* truncateFront(segments: SegmentSet, writer: SegmentWriter, offset: number): Steps<void> {
   if (segments.format === 2) {
-    const freed = yield* freeFront(segments, writer, offset)
-    yield* removeFreed(segments, freed)
-    return freed.length
+    return yield* removeDead(segments, yield* freeFront(segments, writer, offset))
   }
   const count = countBelow(segments, writer, offset)
   // What stays is all that says which offset is next: it must be there for good before anything goes.
   if (count > 0) yield* writer.sync()
-  return yield* removeOneByOne(segments, count)
+  yield* removeOneByOne(segments, count)
 }
 
-/** Format 2: makes `offset` the first one that is wanted, durably; the segments that are not the log's any more, whose files are still there. */
+/** Format 2: makes `offset` the first one that is wanted, durably; the segments that are dead then, whose files are still there. */
 export function* freeFront(segments: SegmentSet, writer: SegmentWriter, offset: number): Steps<readonly Segment[]> {
   const count = countBelow(segments, writer, offset)
-  let removed: readonly Segment[] = []
+  let freed: readonly Segment[] = []
   try {
     yield* writer.writeLowWaterMark(offset)
   } catch (error) {
@@ -36,18 +34,35 @@ export function* freeFront(segments: SegmentSet, writer: SegmentWriter, offset: 
     // A full disk has no room for the mark. What goes away anyway makes it: the names stay, so that whoever dies here leaves a
     // log that begins behind the last emptied segment.
     yield* emptyOldest(segments, count)
-    removed = segments.dropOldest(count)
+    freed = segments.dropOldest(count)
     yield* writer.writeLowWaterMark(offset)
   }
   // The mark is durable: from here on nothing refers to these, and the next opening removes what this one can't.
-  return removed.length === 0 ? segments.dropOldest(count) : removed
+  if (freed.length === 0) freed = segments.dropOldest(count)
+  segments.leaveDead(freed)
+  return freed
 }
 
-/** Removes what was freed, in any order. Has nothing to do with the writer, which may go on meanwhile. */
-export function* removeFreed(segments: SegmentSet, freed: readonly Segment[]): Steps<void> {
-  for (const { path } of freed) yield* removeFile(segments.fileSystem, path)
-  if (freed.length > 0) yield* syncDirectory(segments.fileSystem, segments.directory)
+/**
+ * Removes the files of dead segments, in any order. Has nothing to do with the writer, which may go on meanwhile. One that can't be removed stays
+ * dead, so that whoever empties segments later begins with it. That is told behind a sync of the names that are gone: none of those may come back, with
+ * its bytes, in front of one that was emptied.
+ */
+export function* removeDead(segments: SegmentSet, dead: readonly Segment[]): Steps<void> {
+  if (dead.length === 0) return
+  let failure: Error | undefined
+  for (const segment of dead) {
+    try {
+      yield* removeFile(segments.fileSystem, segment.path)
+      segments.forgetDead(segment)
+    } catch (error) {
+      // A lack of space is the least that can be wrong.
+      if (failure === undefined || isNoSpace(failure)) failure = error as Error
+    }
+  }
+  yield* syncDirectory(segments.fileSystem, segments.directory)
   yield* segments.closeUnused()
+  if (failure !== undefined) throw failure
 }
 
 /** How many segments hold nothing that is wanted from `offset` on. The newest never goes. */
@@ -61,7 +76,7 @@ function countBelow(segments: SegmentSet, writer: SegmentWriter, offset: number)
 }
 
 /** Format 1 is read by consecutive names, so no name may outlive a newer one: each removal is durable before the next. */
-function* removeOneByOne(segments: SegmentSet, count: number): Steps<number> {
+function* removeOneByOne(segments: SegmentSet, count: number): Steps<void> {
   for (let removed = 0; removed < count; removed++) {
     const [oldest] = segments.dropOldest(1) as readonly [Segment]
     try {
@@ -74,7 +89,6 @@ function* removeOneByOne(segments: SegmentSet, count: number): Steps<number> {
     yield* syncDirectory(segments.fileSystem, segments.directory)
   }
   yield* segments.closeUnused()
-  return count
 }
 
 function* emptyOldest(segments: SegmentSet, count: number): Steps<void> {
@@ -97,12 +111,11 @@ export function* truncateBack(segments: SegmentSet, writer: SegmentWriter, offse
   if (segments.format === 1) return { removed: yield* cutFiles(segments, writer, offset, framingOf) }
   const dead = yield* writer.cutByNewSegment(offset)
   // The log ends at the cut, whatever happens now: what is not removed here, the next opening removes.
+  segments.leaveDead(dead)
   try {
-    for (const { path } of dead) yield* removeFile(segments.fileSystem, path)
-    if (dead.length > 0) yield* syncDirectory(segments.fileSystem, segments.directory)
+    yield* removeDead(segments, dead)
   } catch (error) {
     if (!(error instanceof WalError) || !isNoSpace(error)) throw error
-    segments.leaveDead(dead)
     return { removed: 0, left: error }
   } finally {
     yield* writer.tidyUp()
