@@ -4,7 +4,10 @@
 import { UsageError } from './command.js'
 
 type Step = { readonly key: string } | { readonly index: number } | 'each'
-type Matcher = (value: unknown) => boolean
+/** @param shown the same as it is printed, where that is to be asked */
+export type Matcher = (value: unknown, shown: () => string) => boolean
+/** What one operator says of a value that a path leads to. */
+type Comparison = (found: unknown) => boolean
 
 const operators = ['!=', '>=', '<=', '=', '~', '>', '<'] as const
 type Operator = (typeof operators)[number]
@@ -12,10 +15,11 @@ type Operator = (typeof operators)[number]
 /** A matcher for a pattern; a text that is no path matches where the value has it somewhere. */
 export function matcherFor(pattern: string): Matcher {
   if (!pattern.startsWith('.')) {
-    return (value) => (typeof value === 'string' ? value : JSON.stringify(value)).includes(pattern)
+    // What is printed may be written in another way than what the value would be, large integers with other digits.
+    return (value, shown) => (typeof value === 'string' ? value.includes(pattern) : JSON.stringify(value).includes(pattern) || shown().includes(pattern))
   }
   const conditions = pattern.split(/ and (?=\.)/).map(condition)
-  return (value) => conditions.every((matches) => matches(value))
+  return (value, shown) => conditions.every((matches) => matches(value, shown))
 }
 
 function condition(text: string): Matcher {
@@ -54,9 +58,9 @@ function* reach(value: unknown, steps: readonly Step[]): Generator<unknown> {
   }
 }
 
-function comparison(operator: Operator, operand: string): Matcher {
+function comparison(operator: Operator, operand: string): Comparison {
   const wanted = asJson(operand)
-  const same: Matcher = (found) => (typeof found === 'object' ? JSON.stringify(found) === JSON.stringify(wanted) : found === wanted || found === operand)
+  const same: Comparison = (found) => (typeof found === 'object' ? JSON.stringify(found) === JSON.stringify(wanted) : found === wanted || found === operand)
   switch (operator) {
     case '=':
       return same

@@ -223,6 +223,9 @@ describe('forelog dump', () => {
     const table = lines('dump', '--format', 'table').slice(1).map((line) => line.slice(31))
     expect(table.slice(1, 4)).toEqual(['{"id" :12345678901234567890,"text": "a  b\\n"}', 'text', '-0'])
     expect(lines('grep', 'text')).toHaveLength(2)
+    // What was printed is found, and so is what it is without the spaces.
+    for (const text of ['9007199254740993', '0.10000000000000000555', '"id":9007199254740993', '"sum":0.1']) expect(lines('grep', text).map((line) => (JSON.parse(line) as { offset: number }).offset)).toEqual([1])
+    for (const text of ['"id" :12345678901234567890', '"text":"a  b']) expect(lines('grep', text).map((line) => (JSON.parse(line) as { offset: number }).offset)).toEqual([2])
   })
 
   it('uses a codec of the user’s, and tells what can not be decoded without ending', async () => {

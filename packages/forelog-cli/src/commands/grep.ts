@@ -1,7 +1,7 @@
 import { type SalvagedEntry, salvage } from 'forelog'
 import { choice, type Command, entriesOption, integer, text, UsageError } from '../command.js'
 import { exitCodes } from '../exit-codes.js'
-import { matcherFor } from '../json-path.js'
+import { type Matcher, matcherFor } from '../json-path.js'
 import { entriesFrom } from '../load-module.js'
 import { directoryOfLog } from '../log-directory.js'
 import { type Codec, codecFrom } from '../payload-codec.js'
@@ -13,9 +13,9 @@ export const grep: Command = {
   args: ['PATTERN', 'DIR'],
   summary: 'Print the entries whose value matches: a JSON path with a condition, or a text.',
   description:
-    "PATTERN is a path into the value with a condition, .customer.id=42, or a text that the value has somewhere in it.\n\n  .a.b[0]          is there, and not null\n  .a.b=VALUE       is VALUE, taken as JSON if it is, else as text\n" +
+    "PATTERN is a path into the value with a condition, .customer.id=42, or a text that the value has somewhere in it, as it is printed or without the spaces.\n\n  .a.b[0]          is there, and not null\n  .a.b=VALUE       is VALUE, taken as JSON if it is, else as text\n" +
     '  .a.b!=VALUE      is there, and is not VALUE\n  .a.b~TEXT        matches the regular expression TEXT\n  .a<5  .a>=5      compares numbers\n  .items[].sku=x   any element\n\n' +
-    'Several conditions are separated by " and ". Exit code 0: something matched. 1: nothing did, or a place could not be read.',
+    'Several conditions are separated by " and ". Numbers are compared as JavaScript has them: beyond 2^53 neighbours are the same. Exit code 0: something matched. 1: nothing did, or a place could not be read.',
   options: {
     from: { type: 'string', value: 'OFFSET', help: 'The first entry. Default: the first of the log.' },
     to: { type: 'string', value: 'OFFSET', help: 'The last entry. Default: the last of the log.' },
@@ -68,12 +68,12 @@ export const grep: Command = {
 }
 
 /** One that can't be decoded matches nothing. */
-function matchesEntry({ payload, type }: SalvagedEntry, codec: Codec, matches: (value: unknown) => boolean): boolean {
+function matchesEntry({ payload, type }: SalvagedEntry, codec: Codec, matches: Matcher): boolean {
   let value: unknown
   try {
     value = codec.value(payload, type)
   } catch {
     return false
   }
-  return matches(value)
+  return matches(value, () => codec.json(payload, type))
 }
