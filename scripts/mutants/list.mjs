@@ -1361,8 +1361,8 @@ export const mutants = [
   {
     name: 'that a segment was emptied is not synced',
     file: 'segments/truncation.ts',
-    from: '      yield* file.truncate(0)\n      yield* file.sync()',
-    to: '      yield* file.truncate(0)',
+    from: '    yield* file.truncate(0)\n    yield* file.sync()',
+    to: '    yield* file.truncate(0)',
     tests: [truncation, proofs],
   },
   {
@@ -1724,8 +1724,8 @@ export const mutants = [
   {
     name: 'retention: files are removed before the mark is written',
     file: 'segments/truncation.ts',
-    from: '  try {\n    yield* writer.writeLowWaterMark(offset)\n  } catch',
-    to: '  try {\n    for (const { path } of segments.live.slice(0, count)) yield* removeFile(segments.fileSystem, path)\n    yield* writer.writeLowWaterMark(offset)\n  } catch',
+    from: '    yield* writer.writeLowWaterMark(offset)\n    segments.dropOldest(',
+    to: '    for (const { path } of freed) yield* removeFile(segments.fileSystem, path)\n    yield* writer.writeLowWaterMark(offset)\n    segments.dropOldest(',
     tests: [retention, truncation],
   },
   {

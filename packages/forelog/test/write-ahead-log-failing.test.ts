@@ -99,6 +99,26 @@ describe('a disk without space', () => {
     await again.close()
   })
 
+  it('that stops a truncation half way through what it empties leaves a log that begins behind that, and reads', async () => {
+    const disk = newDisk()
+    const log = await openOn(disk, { ...manual, maxSegmentSize: 300 })
+    while (log.segments().length < 8) await log.append(bytesOf(`entry ${log.lastOffset + 1}`))
+    const before = log.segments()
+    const third = before[2]?.firstOffset as number
+    const full = failCalls(disk, (call) => isPlainWrite(call) || (call.kind === 'truncate' && call.path === before[2]?.path), 'ENOSPC')
+    await rejection('ERR_WAL_NO_SPACE', log.truncateBefore(before[4]?.firstOffset as number))
+    expect([full.hits, log.state, log.firstOffset, log.stats().removedSegments]).toEqual([2, 'open', third, 2])
+    healCalls(disk)
+    const texts = await textsOf(log)
+    expect([texts.length, texts[0]]).toEqual([log.lastOffset - third + 1, `${third} entry ${third}`])
+    const again = await openOn(disk.afterCrash())
+    expect([again.firstOffset, await textsOf(again)]).toEqual([third, texts])
+    await again.close()
+    await log.truncateBefore(before[4]?.firstOffset as number)
+    await log.close()
+    expect((await openOn(disk)).firstOffset).toBe(before[4]?.firstOffset)
+  })
+
   it('has a truncation in front empty as well what an earlier one had no room to remove, so that a crash leaves a log that opens', async () => {
     const disk = newDisk()
     const log = await openOn(disk, { ...manual, maxSegmentSize: 300 })

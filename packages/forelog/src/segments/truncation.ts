@@ -25,20 +25,18 @@ export function* truncateFront(segments: SegmentSet, writer: SegmentWriter, offs
 
 /** Format 2: makes `offset` the first one that is wanted, durably; the segments that are dead then, whose files are still there. */
 export function* freeFront(segments: SegmentSet, writer: SegmentWriter, offset: number): Steps<readonly Segment[]> {
-  const count = countBelow(segments, writer, offset)
-  let freed: readonly Segment[] = []
+  const freed = segments.live.slice(0, countBelow(segments, writer, offset))
   try {
     yield* writer.writeLowWaterMark(offset)
+    segments.dropOldest(freed.length)
   } catch (error) {
-    if (!isNoSpace(error) || count === 0) throw error
+    if (!isNoSpace(error) || freed.length === 0) throw error
     // A full disk has no room for the mark. What goes away anyway makes it: the names stay, so that whoever dies here leaves a
     // log that begins behind the last emptied segment.
-    yield* emptyOldest(segments, count)
-    freed = segments.dropOldest(count)
+    yield* emptyOldest(segments, freed)
     yield* writer.writeLowWaterMark(offset)
   }
   // The mark is durable: from here on nothing refers to these, and the next opening removes what this one can't.
-  if (freed.length === 0) freed = segments.dropOldest(count)
   segments.leaveDead(freed)
   return freed
 }
@@ -91,18 +89,28 @@ function* removeOneByOne(segments: SegmentSet, count: number): Steps<void> {
   yield* segments.closeUnused()
 }
 
-function* emptyOldest(segments: SegmentSet, count: number): Steps<void> {
+/** Empties the oldest live segments. Each is the log's no more before it is touched, and again where it can't be emptied: who reads is never shown an empty one. */
+function* emptyOldest(segments: SegmentSet, oldest: readonly Segment[]): Steps<void> {
   // Oldest first, the dead ones that could not be removed among them: an empty file behind one that is not is taken for damage.
-  const last = segments.live[count - 1]
-  const dead = segments.dead.filter(({ id }) => id < (last?.id ?? 0))
-  for (const { path } of [...segments.live.slice(0, count), ...dead].sort((a, b) => a.id - b.id)) {
-    const file = yield* DurableFile.open(segments.fileSystem, path, { access: 'write' })
+  const dead = new Set(segments.dead.filter(({ id }) => id < (oldest.at(-1)?.id ?? 0)))
+  for (const segment of [...oldest, ...dead].sort((a, b) => a.id - b.id)) {
+    if (!dead.has(segment)) segments.dropOldest(1)
     try {
-      yield* file.truncate(0)
-      yield* file.sync()
-    } finally {
-      yield* file.close()
+      yield* empty(segments, segment)
+    } catch (error) {
+      if (!dead.has(segment)) segments.returnOldest(segment)
+      throw error
     }
+  }
+}
+
+function* empty({ fileSystem }: SegmentSet, { path }: Segment): Steps<void> {
+  const file = yield* DurableFile.open(fileSystem, path, { access: 'write' })
+  try {
+    yield* file.truncate(0)
+    yield* file.sync()
+  } finally {
+    yield* file.close()
   }
 }
 
