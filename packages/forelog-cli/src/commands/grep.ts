@@ -69,11 +69,9 @@ export const grep: Command = {
 
 /** One that can't be decoded matches nothing. */
 function matchesEntry({ payload, type }: SalvagedEntry, codec: Codec, matches: Matcher): boolean {
-  let value: unknown
   try {
-    value = codec.value(payload, type)
+    return matches(codec.value(payload, type), () => codec.json(payload, type))
   } catch {
     return false
   }
-  return matches(value, () => codec.json(payload, type))
 }
