@@ -56,8 +56,43 @@ const turnMs = 2
 const briefMs = 1
 /** Two that close to each other waited for the disk: on a busy machine one takes long now and then. */
 const nearby = 32
-/** So many go to the pool then, and twice as many each time. */
+/** So many go to the pool then, at first and at the most. */
 const firstDetour = 64
+const longestDetour = 4096
+
+/**
+ * Whether what is made on this thread goes to the pool for a while, by how long it took: two close to each other that took long waited for the disk, and
+ * send the next ones there, and twice as many each time that it is found so again; a single one was as likely kept from the processor.
+ */
+export class PoolDetour {
+  #left = 0
+  #next = firstDetour
+  /** How many were quick on this thread since the last one that was not. */
+  #sinceLong = Infinity
+
+  /** So many are still to go to the pool. */
+  get left(): number {
+    return this.#left
+  }
+
+  /** Some went to the pool. */
+  passed(count: number): void {
+    this.#left = Math.max(0, this.#left - count)
+  }
+
+  /** Takes in whether one on this thread took long. */
+  note(isLong: boolean): void {
+    if (!isLong) {
+      if (++this.#sinceLong === longestDetour) this.#next = firstDetour
+      return
+    }
+    if (this.#sinceLong <= nearby) {
+      this.#left = this.#next
+      this.#next = Math.min(longestDetour, this.#next * 2)
+    }
+    this.#sinceLong = 0
+  }
+}
 
 /**
  * The same for procedures that take microseconds while the system has in memory what they ask for: one after the other on this thread, a
@@ -78,19 +113,18 @@ export function brieflyTogether<T, R>(
     () => things.map(runHere),
     async () => {
       const results: R[] = []
-      let detour = firstDetour
+      const detour = new PoolDetour()
       let beganMs = clock()
       let before = beganMs
-      let lastLong = -Infinity
       while (results.length < things.length) {
         results.push(runHere(things[results.length] as T))
         const after = clock()
         const isLong = after - before > briefMs
-        if (isLong && results.length - lastLong <= nearby) {
-          for (const result of await pooledTogether(things.slice(results.length, results.length + detour), procedure)) results.push(result)
-          detour *= 2
+        detour.note(isLong)
+        if (detour.left > 0) {
+          for (const result of await pooledTogether(things.slice(results.length, results.length + detour.left), procedure)) results.push(result)
+          detour.passed(detour.left)
         }
-        if (isLong) lastLong = results.length
         if (after - beganMs > turnMs) {
           await new Promise<void>((resolve) => setImmediate(resolve))
           beganMs = clock()
