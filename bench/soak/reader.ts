@@ -6,9 +6,9 @@ import { held } from './measure.js'
 import { isPassing, keepCommitting, keepFollowing, noCounters, pause, type Place } from './visitors.js'
 import { checkPayload } from './payloads.js'
 
-const directory = process.argv[2] as string
+const [directory, pace] = process.argv.slice(2) as [string, string]
 /** So often the reader is closed, and another one opened. */
-const lifeMs = 90_000
+const lifeMs = 90_000 / Number(pace)
 const counters = noCounters()
 const ending = new AbortController()
 let opened = WriteAheadLog.openReader(directory)
