@@ -1513,8 +1513,15 @@ export const mutants = [
   },
   {
     name: 'what a cursor shows at opening may not be synced',
-    file: 'cursors/cursor-shelf.ts',
-    from: '    await runPooled(writeCursor(fileSystem, path, found))\n',
+    file: 'cursors/cursor-file.ts',
+    from: '  yield* writeCursor(fileSystem, path, newest)\n',
+    to: '',
+    tests: [cursors],
+  },
+  {
+    name: 'a commit that failed comes up again behind an opening',
+    file: 'cursors/cursor-file.ts',
+    from: '  if (newest.sequence === 0 || certain === undefined) yield* wipeSlot(fileSystem, path, newest.sequence + 1, true)\n',
     to: '',
     tests: [cursors],
   },

@@ -202,8 +202,18 @@ export function* commitCursor(fileSystem: FileSystem, path: string, stored: Stor
   }
 }
 
-function* wipeSlot(fileSystem: FileSystem, path: string, sequence: number): Steps<void> {
-  const file = yield* DurableFile.open(fileSystem, path, { access: 'write' })
+/**
+ * What can be read is on stable storage when this returns, and nothing newer comes up any more: for the holder of the cursor's lock. The same bytes in
+ * the same place: what was seen there may never have been synced. The other slot, where it does not hold the commit before, may have been
+ * wiped by `commitCursor`, and the disk may have the commit that failed, still.
+ */
+export function* restateCursor(fileSystem: FileSystem, path: string, { newest, certain }: CursorSlots): Steps<void> {
+  yield* writeCursor(fileSystem, path, newest)
+  if (newest.sequence === 0 || certain === undefined) yield* wipeSlot(fileSystem, path, newest.sequence + 1, true)
+}
+
+function* wipeSlot(fileSystem: FileSystem, path: string, sequence: number, writeThrough = false): Steps<void> {
+  const file = yield* DurableFile.open(fileSystem, path, { access: 'write', writeThrough })
   try {
     yield* file.write([new Uint8Array(sectorBytes)], (sequence % 2) * pageBytes)
   } finally {

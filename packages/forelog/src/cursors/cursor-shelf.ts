@@ -9,7 +9,7 @@ import type { Cursor, CursorInfo, CursorOptions } from '../reading/cursor.js'
 import { outOfRange } from '../reading/entry-reader.js'
 import { runPooled } from '../steps.js'
 import { CursorDirectory } from './cursor-directory.js'
-import { checkCursorName, commitCursor, createCursor, readCursor, settleFile, type StoredCursor, writeCursor } from './cursor-file.js'
+import { checkCursorName, commitCursor, createCursor, readSlots, restateCursor, settleFile, type StoredCursor } from './cursor-file.js'
 import { CursorGate, freeLock } from './cursor-gate.js'
 import type { CursorHost } from './cursor-host.js'
 import { type CursorNeeds, KnownCursors } from './known-cursors.js'
@@ -93,8 +93,8 @@ export class CursorShelf<out E> {
   async #openLocked(name: string, options: CursorOptions): Promise<StoredCursor> {
     const { fileSystem, fileMode } = this.#host.files
     const path = this.#directory.pathOf(name)
-    const found = await runPooled(readCursor(fileSystem, path))
-    if (found === undefined) {
+    const slots = await runPooled(readSlots(fileSystem, path))
+    if (slots === undefined) {
       return this.#gate.make(async () => {
         this.#known.forget(name)
         await this.#host.look()
@@ -104,13 +104,13 @@ export class CursorShelf<out E> {
         return made
       })
     }
+    const found = slots.newest
     if (found.logId !== this.#host.log.segments.logId) {
       throw new WalError('ERR_WAL_CORRUPT', `${path} is a cursor of another log: delete it, or put the log back that it belongs to`, { path })
     }
     // What an earlier life made may not have come to its sync.
     await runPooled(this.#directory.syncNames())
-    // The same bytes in the same place: what was seen there may never have been synced, and must not go back any more.
-    await runPooled(writeCursor(fileSystem, path, found))
+    await runPooled(restateCursor(fileSystem, path, slots))
     if (options.hold === undefined || options.hold === found.hold) return found
     const changed = { ...found, hold: options.hold, sequence: found.sequence + 1 }
     await this.#gate.make(() => {

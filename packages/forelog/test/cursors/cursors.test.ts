@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import type { Cursor, RawEntry } from '../../src/index.js'
-import { exploreCrashes, Random, SimulatedDisk } from '../../src/testing/index.js'
+import { crashModes, exploreCrashes, Random, SimulatedDisk } from '../../src/testing/index.js'
 import { WriteAheadLog } from '../../src/write-ahead-log.js'
 import { bytesOf, directory, failCalls, healCalls, newDisk, openOn, rejection } from '../support/logs.js'
 import { exampleEntries } from '../support/waltest.js'
@@ -21,6 +21,17 @@ async function rest(cursor: Cursor<RawEntry>): Promise<number[]> {
   const offsets: number[] = []
   for await (const { offset } of cursor) offsets.push(offset)
   return offsets
+}
+
+/** Where the cursor may stand after a crash. */
+async function offsetsAfterCrashes(disk: SimulatedDisk): Promise<number[]> {
+  const found = new Set<number>()
+  const choices = [...crashModes, ...Array.from({ length: 20 }, (_, seed) => ({ mode: 'prefix', seed }) as const)]
+  for (const choice of choices) {
+    const after = await openOn(disk.afterCrash(choice))
+    for (const { offset } of await after.cursors()) found.add(offset)
+  }
+  return [...found].sort((a, b) => a - b)
 }
 
 describe('a cursor', () => {
@@ -243,6 +254,22 @@ describe('a cursor and a crash', () => {
     expect(shown).toBe(4)
     const after = await openOn(disk.afterCrash('none'))
     expect((await after.cursor('a')).offset).toBe(shown)
+  })
+
+  it.each([0, 1, 2])('behind %d commits shows, opened again, what no later crash goes beyond, though the disk may have the commit that failed', async (commits) => {
+    const disk = newDisk()
+    const log = await openOn(disk)
+    await fill(log, 5)
+    const cursor = await log.cursor('a')
+    for (let offset = 1; offset <= commits; offset++) await cursor.commit(offset)
+    // The commit is in the page cache and on its way, and what takes it back is, too.
+    disk.fail({ kind: 'write', path: 'cursors', code: 'EIO', syncFailure: 'retryable' })
+    await rejection('ERR_WAL_WRITE_FAILED', cursor.commit(4))
+    await cursor.close()
+    // Until then a crash decides.
+    expect(await offsetsAfterCrashes(disk)).toEqual([commits, 4])
+    expect((await log.cursor('a')).offset).toBe(commits)
+    expect(await offsetsAfterCrashes(disk)).toEqual([commits])
   })
 
   it('takes the commit before where the bytes of the last one do not fit their CRC, and is refused where neither do', async () => {

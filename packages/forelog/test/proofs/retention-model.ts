@@ -63,6 +63,7 @@ export class Leash {
   openAt: (() => number) | undefined
   /** Of a call that is under way. */
   asked: RetentionOptions | undefined
+  #kept = 1
 
   constructor(looked: Log, limits: RetentionOptions | undefined, cursor: KnownCursor) {
     const { firstOffset, lastOffset } = looked
@@ -76,7 +77,12 @@ export class Leash {
 
   /** How late the log may begin now. */
   get furthest(): number {
-    return this.#furthestBy([this.#limits, this.asked])
+    return Math.max(this.#kept, this.#furthestBy([this.#limits, this.asked]))
+  }
+
+  /** What is asked of it now it may still do, though the call that asked is over. */
+  keepFurthest(): void {
+    this.#kept = this.furthest
   }
 
   /** Throws what is still there of what is beyond limits; undefined: those of the log. */

@@ -512,6 +512,10 @@ class Workload {
       if (heldBy !== undefined) this.#tally.heldBack++
       if (segments > 0 && isAgeAlone(limits)) this.#tally.droppedByAge++
       return limits
+    } catch (error) {
+      // What it wrote before the log failed may be found, or not.
+      if (log.state !== 'open') leash.keepFurthest()
+      throw error
     } finally {
       this.#phase = 'appending'
       leash.asked = undefined
