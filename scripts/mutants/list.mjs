@@ -1359,6 +1359,20 @@ export const mutants = [
     tests: [truncation, proofs],
   },
   {
+    name: 'a file that a truncation had no room to remove is forgotten',
+    file: 'segments/truncation.ts',
+    from: '  segments.leaveDead(freed)\n',
+    to: '',
+    tests: [failing],
+  },
+  {
+    name: 'a segment that could not be emptied is forgotten',
+    file: 'segments/truncation.ts',
+    from: '      if (!dead.has(segment)) segments.returnOldest(segment)\n',
+    to: '',
+    tests: [failing],
+  },
+  {
     name: 'that a segment was emptied is not synced',
     file: 'segments/truncation.ts',
     from: '    yield* file.truncate(0)\n    yield* file.sync()',
