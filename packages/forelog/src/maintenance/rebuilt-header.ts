@@ -6,7 +6,8 @@
  *     log id                                     the other segments
  *     previous segment id, previous, cut         the segment in front, walked to its close record: it ends where this one begins, or, where
  *                                                this one is a cut, it holds the entry in front of that
- *     low-water mark                             the newest one in the segment in front, or its header's; for a cut that of the segment behind, too
+ *     low-water mark                             the newest one in the segment in front, or its header's; or where the oldest segment begins; for a cut
+ *                                                that of the segment behind, too
  *     created                                    nobody else: see below
  *
  * A field that nobody tells may still be there, and so may all of them: what is put together with it is the header if its CRC is the one that
@@ -142,10 +143,12 @@ function* originsOf(request: LookRequest, older: readonly ReadSegment[], firstOf
     const end = each && (yield* walkToClose(request, each))
     if (end === undefined) continue
     const { nextOffset, ...origin } = end
-    if (each === inFront && nextOffset === firstOffset) origins.push({ ...origin, cut: false })
+    // In front of segments that a full disk had emptied no mark may stand in the log, and later headers name where it began behind them.
+    const begin = Math.max(origin.lowWaterMark, older[0]?.found.firstOffset ?? 0)
+    if (each === inFront && nextOffset === firstOffset) for (const lowWaterMark of new Set([origin.lowWaterMark, begin])) origins.push({ ...origin, lowWaterMark, cut: false })
     if (each !== holder || nextOffset < firstOffset) continue
     // The newest mark may have stood in what was cut off: then the next header is the only other one to have it.
-    for (const lowWaterMark of new Set([origin.lowWaterMark, markBehind ?? origin.lowWaterMark])) origins.push({ ...origin, lowWaterMark, cut: true })
+    for (const lowWaterMark of new Set([origin.lowWaterMark, begin, markBehind ?? begin])) origins.push({ ...origin, lowWaterMark, cut: true })
   }
   return origins
 }

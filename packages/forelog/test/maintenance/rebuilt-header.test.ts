@@ -7,7 +7,7 @@ import { type HeaderEvidence, type Origin, rebuildHeader } from '../../src/maint
 import { Random } from '../../src/testing/index.js'
 import { segmentsOf } from '../proofs/every-bit.js'
 import { diskWith, directory, type Files, filesOn, payloadOf } from '../proofs/sample-logs.js'
-import { collect, rejection } from '../support/logs.js'
+import { collect, failCalls, healCalls, isPlainWrite, rejection } from '../support/logs.js'
 
 const hourMs = 3_600_000
 const salt = '1122334455667788'
@@ -109,6 +109,41 @@ describe('a header of rubbish', () => {
     for (const { rebuilt, tried } of counts.values()) expect(rebuilt).toBeGreaterThan(tried / 2)
     expect(cuts).toBeGreaterThan(10)
   }, 60_000)
+
+  it.each([1, 24 * 30])('is nothing else either where a full disk had emptied what was in front, and %d hours passed', async (hours) => {
+    let rebuilt = 0
+    for (let seed = 0; seed < 10; seed++) {
+      vi.setSystemTime(createdMs + seed * 12_345_677)
+      const disk = diskWith(new Map())
+      const options = { fileSystem: disk, sync: 'manual', maxSegmentSize: 300 } as const
+      const fill = async (log: WriteAheadLog, segments: number): Promise<void> => {
+        while (log.segments().length < segments) await log.append(payloadOf(log.lastOffset + 1, 20, seed))
+      }
+      const emptied = await WriteAheadLog.open(directory, options)
+      await fill(emptied, 6)
+      // No room for the mark, not even then.
+      failCalls(disk, isPlainWrite, 'ENOSPC')
+      await rejection('ERR_WAL_NO_SPACE', emptied.truncateBefore(emptied.segments()[3]?.firstOffset as number))
+      healCalls(disk)
+      await emptied.close()
+      const log = await WriteAheadLog.open(directory, options)
+      vi.setSystemTime(Date.now() + hours * hourMs + seed * 7919)
+      await fill(log, log.segments().length + 2)
+      vi.setSystemTime(Date.now() + hourMs)
+      await log.close()
+      const files = new Map([...filesOn(disk)].filter(([name]) => name.endsWith('.wal')))
+      for (const [name, bytes] of files) {
+        if (bytes.length < segmentHeaderBytes) continue
+        const damaged = bytes.slice().fill(0, 0, segmentHeaderBytes)
+        const { report } = await planRepair(directory, { fileSystem: diskWith(new Map(files).set(name, damaged)) })
+        const header = report.faults.find((fault) => fault.header !== undefined)?.header
+        if (header === undefined) continue
+        rebuilt++
+        expect(header, `seed ${seed}, ${name}`).toBe(Buffer.from(bytes.subarray(0, segmentHeaderBytes)).toString('hex'))
+      }
+    }
+    expect(rebuilt).toBeGreaterThan(10)
+  })
 
   it('hides nothing of the log: where it begins by a mark in that segment, and what is torn behind', async () => {
     const disk = diskWith(new Map())
