@@ -81,6 +81,11 @@ interface ViewCodec<In, Out = In> extends Codec<In, Out> {
 /** How a codec is decoded that makes a value of a text by JSON.parse, so that the value keeps no part of it. Registered as well. */
 const decodeText: unique symbol = Symbol.for('forelog.codec.decodeText')
 
+/** Whether a codec is decoded from text alone, whatever the option `copy`. */
+export function isOfText(codec: Codec<unknown>): boolean {
+  return (codec as Partial<ViewCodec<unknown>>)[decodeText] !== undefined
+}
+
 interface TextPayload {
   /** As JSON, if the payload was parsed as such already; else undefined. Absent in an older copy of the package. */
   readonly listedValue?: unknown

@@ -5,7 +5,7 @@
  * entry's name or type in the message and the reason as `cause`.
  */
 import { reasonOf, WalError } from '../errors.js'
-import { decodeAmong, decodeWith, encodeWith, kindOf, ownBytes, payloadOf, plainView, refuseThenable } from './codecs.js'
+import { decodeAmong, decodeWith, encodeWith, isOfText, kindOf, ownBytes, payloadOf, plainView, refuseThenable } from './codecs.js'
 import { CodecEntry, type EntrySource } from './define-entries.js'
 import type { Entry, EntryAdapter, PayloadReader } from './entry.js'
 import { definedEntry, factsOf, listOf, type NamedDefinition } from './entry-source.js'
@@ -101,11 +101,13 @@ class DefinedAdapter implements EntryAdapter {
   readonly #definitions: ReadonlyMap<number, NamedDefinition>
   /** The same by type, for what is asked of each entry that is read: some nanoseconds less than the map takes. */
   readonly #byType: readonly (NamedDefinition | undefined)[]
+  readonly copiesNothing: boolean
   readonly unfitForFormat1: string =
     'a log of format 1 needs entries that know where their payloads end, and codecs do not: open it with an EntryRegistry of classes that have readPayload'
 
   constructor(definitions: ReadonlyMap<number, NamedDefinition>) {
     this.#definitions = definitions
+    this.copiesNothing = [...definitions.values()].every(({ codec }) => isOfText(codec))
     this.#byType = Array.from({ length: 256 }, (_, type) => definitions.get(type))
   }
 

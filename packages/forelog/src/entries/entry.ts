@@ -56,6 +56,8 @@ export interface EntryAdapter {
   decode(type: number, payload: Uint8Array, copy: boolean): unknown
   /** The same, of a payload that lies among others: no view is made that nobody needs. */
   decodeAmong(type: number, payloads: PayloadWindow, copy: boolean): unknown
+  /** Whether decoding copies no bytes, with `copy` neither: what it makes lies in the heap. */
+  readonly copiesNothing?: boolean
   /** The step that finds the end of a payload of this type (format 1); undefined: the type is unknown, or can't. */
   framing(type: number): ((reader: PayloadReader) => Uint8Array) | undefined
   /** Why a log of format 1 can't be opened with this source, or undefined when it can. */

@@ -216,7 +216,9 @@ export class EntryReader<E> {
   #open(segment: Segment, file: Parameters<SegmentCursor['use']>[0]): SegmentCursor {
     const { segments, adapter } = this.#log
     this.#last = segments.lastOffsetOf(segments.placeOf(segment), this.#log.lastOffset)
-    const { single } = this.#range
+    const { single, copy } = this.#range
+    // Copies lie outside of the heap, and V8 lets go of them while this thread waits: read without waiting, they take 30 MiB more.
+    const isBrief = single === undefined && (!copy || adapter.copiesNothing === true)
     const request = {
       segment,
       from: this.#next,
@@ -226,7 +228,7 @@ export class EntryReader<E> {
       single: single !== undefined,
       chunkBytes: single?.chunkBytes,
       memory: this.#memory ?? single?.memory,
-      brief: single === undefined ? segments.brief : undefined,
+      brief: isBrief ? segments.brief : undefined,
     }
     return segments.format === 2 ? new GroupCursor(request, file) : new RecordCursor(request, file, (type) => adapter.framing(type))
   }

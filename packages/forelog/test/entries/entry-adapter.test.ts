@@ -372,3 +372,14 @@ describe('another copy of the package in the same process', () => {
 function entryWith(type: number): Entry {
   return { type, encodePayload: () => new Uint8Array([7]), decodePayload: () => {} }
 }
+
+describe('an adapter knows whether it copies bytes when it decodes', () => {
+  test.each([
+    ['values of JSON, checked or not', defineEntries({ a: { type: 1, codec: json() }, b: { type: 2, codec: validated(json(), z.object({})) } }), true],
+    ['bytes among them', defineEntries({ a: { type: 1, codec: json() }, b: { type: 2, codec: bytes } }), undefined],
+    ['a codec of its own', defineEntries({ a: { type: 1, codec: { encode: () => new Uint8Array(0), decode: () => 1 } } }), undefined],
+    ['raw entries', undefined, undefined],
+  ])('%s', (_, entries, copiesNothing) => {
+    expect(adapterFor(entries as Parameters<typeof adapterFor>[0]).copiesNothing || undefined).toBe(copiesNothing)
+  })
+})
