@@ -29,6 +29,17 @@ function contenders(size: number, letter: string): { count: number; ways: Record
   const taken = (value: unknown): void => {
     if (value !== undefined) sink++
   }
+  const eachPayload = (take: (window: PayloadWindow) => void): void => {
+    const window = new PayloadWindow()
+    window.lookAtRun({ bytes, at: 0, firstOffset: 1, lengths, position: 0, ascii })
+    let at = 0
+    for (let index = 0; index < count; index++) {
+      const from = at + recordHeaderBytes
+      at = from + (lengths[index] as number)
+      window.moveTo(from, at, index)
+      take(window)
+    }
+  }
   const ways = {
     'JSON.parse(string)': () => {
       for (const text of texts) taken(JSON.parse(text))
@@ -39,28 +50,8 @@ function contenders(size: number, letter: string): { count: number; ways: Record
     'JSON.parse(decoder.decode(bytes)), fatal': () => {
       for (const buffer of buffers) taken(JSON.parse(decoder.decode(buffer)))
     },
-    'JSON.parse of a part of a piece': () => {
-      const window = new PayloadWindow()
-      window.lookAtRun({ bytes, at: 0, firstOffset: 1, lengths, position: 0, ascii })
-      let at = 0
-      for (let index = 0; index < count; index++) {
-        const from = at + recordHeaderBytes
-        at = from + (lengths[index] as number)
-        window.moveTo(from, at, index)
-        taken(JSON.parse(window.passingText))
-      }
-    },
-    'the same, of lists where it can be': () => {
-      const window = new PayloadWindow()
-      window.lookAtRun({ bytes, at: 0, firstOffset: 1, lengths, position: 0, ascii })
-      let at = 0
-      for (let index = 0; index < count; index++) {
-        const from = at + recordHeaderBytes
-        at = from + (lengths[index] as number)
-        window.moveTo(from, at, index)
-        taken(window.listedValue ?? JSON.parse(window.passingText))
-      }
-    },
+    'JSON.parse of a part of a piece': () => eachPayload((window) => taken(JSON.parse(window.passingText))),
+    'the same, of lists where it can be': () => eachPayload((window) => taken(window.listedValue ?? JSON.parse(window.passingText))),
   }
   return { count, ways }
 }

@@ -4,6 +4,7 @@
  * A trip through the pool costs 25 to 50 µs, on a fast device as much as half a sync. So while the device is fast a group that
  * takes one call is written right here; while it is not, nothing else of the process may have to wait for it.
  */
+
 /**
  * `'auto'` (default): on the main thread while the device is measured to be fast, else in the thread pool. `'inline'`: on the
  * main thread whatever it takes, for a process that has nothing else to do. `'background'`: always in the pool.
